@@ -1,0 +1,34 @@
+# One set of compiler flags for every target, and the helpers that make a library with its tests.
+include(GoogleTest)
+
+add_library(boldmill_flags INTERFACE)
+target_include_directories(boldmill_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(
+  boldmill_flags
+  INTERFACE -march=x86-64-v3 -ffp-contract=fast -fno-math-errno -fno-trapping-math -Wall -Wextra -Wpedantic
+            -Wconversion -Wshadow $<$<BOOL:${BOLDMILL_WERROR}>:-Werror>)
+target_compile_definitions(boldmill_flags INTERFACE BOLDMILL_CPU_LEVEL="x86-64-v3")
+if(BOLDMILL_SANITIZE)
+  target_compile_options(boldmill_flags INTERFACE -fsanitize=${BOLDMILL_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(boldmill_flags INTERFACE -fsanitize=${BOLDMILL_SANITIZE})
+endif()
+
+# boldmill_library(<part> SOURCES a.cpp ... [DEPENDS other targets])  ->  target boldmill_<part>
+function(boldmill_library part)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(boldmill_${part} STATIC ${ARG_SOURCES})
+  target_link_libraries(boldmill_${part} PUBLIC boldmill_flags ${ARG_DEPENDS})
+endfunction()
+
+# boldmill_tests(<part> SOURCES a_test.cpp ... [DEPENDS targets] [LABELS unit])  ->  boldmill_<part>_tests
+function(boldmill_tests part)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  list(APPEND ARG_LABELS ${part})
+  add_executable(boldmill_${part}_tests ${ARG_SOURCES})
+  target_link_libraries(boldmill_${part}_tests PRIVATE boldmill_flags ${ARG_DEPENDS} GTest::gtest_main)
+  target_compile_definitions(boldmill_${part}_tests PRIVATE BOLDMILL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(boldmill_${part}_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
+endfunction()

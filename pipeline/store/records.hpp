@@ -1,0 +1,119 @@
+// What one participant-session leaves behind: the content of a shard, and a row of the cohort.
+// Plain data; nothing here knows HDF5. See section 6 of the contract for the layout on disk.
+#pragma once
+
+#include <Eigen/Dense>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace boldmill::store {
+
+struct AtlasRecord {
+  std::string name;                       // e.g. "AAL", "circuits"
+  std::string space;                      // space of the target template
+  std::string description;                // how it got there, warnings included
+  std::vector<std::string> label;         // R
+  std::vector<std::int32_t> index;        // R, value in the label image or running number
+  std::vector<double> x_mm, y_mm, z_mm;   // R, centre of mass in the target space
+  std::vector<std::int32_t> n_voxels;     // R, on the output grid
+  bool operator==(const AtlasRecord&) const = default;
+};
+
+struct ParcelSeries {
+  Eigen::MatrixXf values;        // T x R, NaN columns where coverage is too low
+  std::vector<double> coverage;  // R, share of the region's voxels inside the run's brain mask
+};
+
+struct RunRecord {
+  std::string run_id;  // "sub-01_ses-a_task-rest_run-1"
+  std::string task;
+  double tr_s = 0.0;
+  int n_volumes = 0;
+  int n_kept = 0;
+  double mean_fd_mm = 0.0;
+  double fd_above_threshold = 0.0;  // share of volumes
+  double mean_std_dvars = 0.0;
+  double tsnr = 0.0;
+  double coreg_dice = 0.0;
+  double norm_dice = 0.0;
+  double dof_left = 0.0;
+  std::string status;       // "ok", "warning", "failed", "excluded"
+  std::string reason;       // empty when ok
+  std::string qc_decision;  // from a person's decisions file, empty when none
+  std::string qc_rater;
+  std::vector<std::string> confound_names;  // K
+  Eigen::MatrixXd confounds;                // T x K, NaN is missing
+  std::vector<std::uint8_t> kept;           // T
+  std::map<std::string, ParcelSeries> series;  // by atlas name; absent when the run failed
+};
+
+// One connectivity matrix of a participant-session: the upper triangle row by row.
+struct ConnectivityRecord {
+  std::string source;  // task label, or "residual"
+  std::string atlas;
+  std::string kind;    // "correlation", "fisher_z"
+  std::vector<double> edges;  // R (R - 1) / 2
+  int n_volumes = 0;
+};
+
+struct MeasureRecord {
+  double value = 0.0;     // NaN when missing
+  double se = 0.0;        // NaN when not known
+  double coverage = 0.0;  // smallest region coverage that entered
+  std::string reason;     // why missing
+};
+
+struct StageRecord {
+  std::string name;
+  int version = 0;
+  std::string key;  // cache key (hex sha256)
+  bool operator==(const StageRecord&) const = default;
+};
+
+struct InputRecord {
+  std::string path;  // relative to the dataset
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
+struct ResourceRecord {
+  std::string stage;
+  std::string item;  // run or participant
+  double wall_s = 0.0;
+  double cpu_s = 0.0;
+  double peak_bytes = 0.0;
+};
+
+struct PersonRecord {
+  std::string participant_id;  // "sub-01"
+  std::string session_id;      // "ses-a" or ""
+  std::map<std::string, std::string> columns;  // admitted columns of participants.tsv, "" missing
+  std::vector<RunRecord> runs;
+  std::vector<ConnectivityRecord> connectivity;
+  std::string source;  // where the task-free measures come from: "rest", "residual" or ""
+  std::vector<MeasureRecord> measures;  // in the taxonomy's order
+  std::vector<StageRecord> stages;
+  std::vector<InputRecord> inputs;
+  std::vector<ResourceRecord> resources;
+};
+
+// What all shards of a cohort share; merge refuses shards that disagree.
+struct CohortHeader {
+  std::string created_by;       // "boldmill 0.1.0"
+  std::string build;            // build identity
+  std::string cpu_level;        // "x86-64-v3"
+  std::string config_json;      // effective configuration, canonical
+  std::string config_sha256;
+  std::string taxonomy_sha256;
+  std::string cohort_id;        // digest of the dataset description, tells cohorts apart
+  std::string command;          // paths cut to their last part; not compared
+  std::vector<std::string> measure;  // names, taxonomy order
+  std::vector<std::string> feature;
+  std::vector<std::string> score;
+  std::vector<std::string> participant_columns;  // admitted, in the file's order
+  std::vector<AtlasRecord> atlases;
+};
+
+}  // namespace boldmill::store
