@@ -22,7 +22,8 @@ struct AtlasRecord {
 };
 
 struct ParcelSeries {
-  Eigen::MatrixXf values;        // T x R, NaN columns where coverage is too low
+  Eigen::MatrixXf values;        // T x R as extracted, NaN columns where coverage is too low
+  Eigen::MatrixXf denoised;      // T x R after nuisance regression (0 rows when refused), per-run z
   std::vector<double> coverage;  // R, share of the region's voxels inside the run's brain mask
 };
 
@@ -114,6 +115,74 @@ struct CohortHeader {
   std::vector<std::string> score;
   std::vector<std::string> participant_columns;  // admitted, in the file's order
   std::vector<AtlasRecord> atlases;
+};
+
+// ---- what the cohort stages add after the merge (section 6: /circuits, /cohort) ----
+
+using FlagMatrix = Eigen::Matrix<std::uint8_t, Eigen::Dynamic, Eigen::Dynamic>;  // 0 or 1
+
+// N x S values with their standard errors and coverages; an empty matrix is not written.
+struct ScoreTable {
+  Eigen::MatrixXd value;     // NaN when missing
+  Eigen::MatrixXd se;        // empty or N x S, NaN when not known
+  Eigen::MatrixXd coverage;  // empty or N x S
+};
+
+// The healthy reference that features are standardised against.
+struct ReferenceRecord {
+  std::string axis = "measure";  // "measure" or "feature": what the three vectors run over
+  std::vector<double> mean;
+  std::vector<double> sd;
+  std::vector<std::int32_t> n;
+};
+
+struct MetricRecord {
+  std::string name;      // "r2", "mae", "auc", ...
+  double value = 0.0;    // NaN when undefined
+  double lower = 0.0;    // interval, NaN when none
+  double upper = 0.0;
+  double p_permutation = 0.0;  // NaN when not tested
+};
+
+// One target, one model, one way to cross-validate. Every vector over rows has N entries; rows that
+// took no part are NaN (or fold -1). Empty vectors and matrices are not written.
+struct PredictionRecord {
+  std::string target;  // column name
+  std::string model;   // "elastic_net"
+  std::string cv;      // "leave_site_out"
+  std::vector<double> y;                  // N, class number when there are classes
+  std::vector<double> prediction;         // N, regression
+  std::vector<std::string> class_name;    // C, empty for a regression
+  Eigen::MatrixXd probability;            // N x C
+  std::vector<double> lower, upper;       // N, prediction interval
+  double interval_level = 0.0;            // nominal coverage of the interval, 0 when there is none
+  FlagMatrix set;                         // N x C, conformal class set
+  std::vector<std::string> arm;           // A treatment arms
+  Eigen::MatrixXd by_arm;                 // N x A
+  std::vector<std::uint8_t> abstain;      // N
+  Eigen::MatrixXi fold;                   // repeats x N, test fold of a row, -1 not used
+  std::vector<std::string> coefficient_name;  // K
+  std::vector<double> coefficient;        // K, of the model fitted on every usable row
+  Eigen::MatrixXd fold_coefficient;       // folds x K, of the models of the folds
+  std::vector<MetricRecord> metrics;
+  std::string null_metric;                // the metric of the permutation null
+  std::vector<double> permutation_null;   // values under permuted targets
+  std::string model_card;                 // JSON
+};
+
+struct NotDone {
+  std::string analysis;  // "predictions/age", "circuit_scores", ...
+  std::string reason;
+};
+
+struct CohortResults {
+  ScoreTable features;  // N x F, standardised against the reference
+  ScoreTable scores;    // N x S
+  ReferenceRecord reference;
+  std::string fitted_on = "whole_cohort";  // attribute of features, scores and reference
+  FlagMatrix imputed;                      // N x measures, empty: nothing was imputed
+  std::vector<PredictionRecord> predictions;
+  std::vector<NotDone> not_done;
 };
 
 }  // namespace boldmill::store

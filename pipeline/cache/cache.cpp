@@ -1,0 +1,158 @@
+#include "pipeline/cache/cache.hpp"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <fstream>
+#include <system_error>
+
+namespace boldmill::cache {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::string_view kMagic = "boldmill-cache-1\n";
+
+std::string digest(std::string_view bytes) {
+  std::array<unsigned char, 32> out{};
+  unsigned int size = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, EVP_sha256(), nullptr) != 1) {
+    throw Error(ErrorKind::internal, "sha256 is not available");
+  }
+  return {reinterpret_cast<const char*>(out.data()), out.size()};
+}
+
+[[noreturn]] void disk_error(const fs::path& path, std::string_view what, int code) {
+  throw Error(ErrorKind::disk, path.filename().string() + ": " + std::string(what) + " failed: " +
+                                   std::generic_category().message(code));
+}
+
+void write_all(int fd, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      disk_error(path, "write", errno);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+}  // namespace
+
+std::string sha256_hex(std::string_view bytes) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string hex;
+  for (const char c : digest(bytes)) {
+    hex += kHex[static_cast<unsigned char>(c) >> 4U];
+    hex += kHex[static_cast<unsigned char>(c) & 15U];
+  }
+  return hex;
+}
+
+std::string node_key(std::string_view name, int version, std::string_view params,
+                     const std::vector<std::string>& inputs) {
+  std::string text = "boldmill node\n" + std::string(name) + "\n" + std::to_string(version) + "\n" +
+                     BOLDMILL_CPU_LEVEL + "\n" + std::to_string(params.size()) + "\n" +
+                     std::string(params) + "\n";
+  for (const std::string& input : inputs) {
+    text += std::to_string(input.size()) + ":" + input + "\n";
+  }
+  return sha256_hex(text);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  static std::atomic<unsigned> counter{0};
+  fs::path part = path;
+  part += ".part-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+  const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) disk_error(path, "create", errno);
+  try {
+    write_all(fd, bytes, path);
+    if (::fsync(fd) != 0) disk_error(path, "sync", errno);
+  } catch (...) {
+    ::close(fd);
+    ::unlink(part.c_str());
+    throw;
+  }
+  if (::close(fd) != 0) {
+    const int code = errno;
+    ::unlink(part.c_str());
+    disk_error(path, "close", code);
+  }
+  if (::rename(part.c_str(), path.c_str()) != 0) {
+    const int code = errno;
+    ::unlink(part.c_str());
+    disk_error(path, "rename", code);
+  }
+  const int directory = ::open(path.parent_path().empty() ? "." : path.parent_path().c_str(),
+                               O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory >= 0) {
+    ::fsync(directory);
+    ::close(directory);
+  }
+}
+
+Cache::Cache(fs::path directory) : directory_(std::move(directory)) {
+  if (directory_.empty()) return;
+  std::error_code code;
+  fs::create_directories(directory_, code);
+  if (code) {
+    throw Error(ErrorKind::disk, directory_.filename().string() +
+                                     ": the work directory cannot be made: " + code.message());
+  }
+  sweep_leftovers(directory_);
+}
+
+fs::path Cache::path_of(const std::string& key) const { return directory_ / (key + ".est"); }
+
+std::optional<std::string> Cache::load(const std::string& key) const {
+  if (directory_.empty()) return std::nullopt;
+  std::ifstream file(path_of(key), std::ios::binary);
+  if (!file) return std::nullopt;
+  std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (bytes.size() < kMagic.size() + 32 || bytes.compare(0, kMagic.size(), kMagic) != 0) {
+    return std::nullopt;
+  }
+  const std::string stored = bytes.substr(kMagic.size(), 32);
+  bytes.erase(0, kMagic.size() + 32);
+  if (digest(bytes) != stored) return std::nullopt;
+  return bytes;
+}
+
+void Cache::store(const std::string& key, std::string_view payload) const {
+  if (directory_.empty()) return;
+  std::string bytes(kMagic);
+  bytes += digest(payload);
+  bytes += payload;
+  write_file_atomically(path_of(key), bytes);
+}
+
+void Cache::remove(const std::string& key) const {
+  if (directory_.empty()) return;
+  std::error_code code;
+  fs::remove(path_of(key), code);
+}
+
+void sweep_leftovers(const fs::path& directory) {
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(directory, code)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t at = name.rfind(".part-");
+    if (at == std::string::npos) continue;
+    long pid = 0;
+    const char* first = name.data() + at + 6;
+    const auto parsed = std::from_chars(first, name.data() + name.size(), pid);
+    if (parsed.ec != std::errc{} || pid <= 0) continue;
+    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) continue;
+    std::error_code ignored;
+    fs::remove(entry.path(), ignored);
+  }
+}
+
+}  // namespace boldmill::cache

@@ -1,0 +1,55 @@
+// Runs a graph of tasks over TBB under a memory budget. A failing task never touches its siblings:
+// what leaves a body becomes a Failure, and only its dependents are skipped, with the reason.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "stages/core/outcome.hpp"
+#include "stages/core/stage_info.hpp"
+
+namespace boldmill::schedule {
+
+struct Task {
+  std::string id;                  // unique, shown to people
+  std::vector<std::size_t> after;  // indices of tasks that must have ended; all below this one's
+  bool needs_success = true;       // skipped when one of `after` did not succeed
+  std::size_t peak_bytes = 0;      // admission: the sum over running tasks stays within the budget
+  double estimated_s = 0.0;
+  std::function<void(const Context&)> body;
+};
+
+enum class State { pending, running, done, failed, skipped, stopped };
+
+struct Report {
+  State state = State::pending;
+  Failure failure;      // failed, skipped
+  double wall_s = 0.0;  // running time
+  double cpu_s = 0.0;   // of the thread that ran the body
+};
+
+struct Event {
+  std::size_t task;
+  State state;
+  std::size_t n_ended;
+  std::size_t n_tasks;
+  double remaining_s;  // estimate from the work that has ended; NaN at the start
+};
+
+struct Options {
+  int slots = 1;                   // tasks at once, and threads
+  std::size_t budget_bytes = 0;    // 0: unlimited
+  std::stop_token stop;            // no task is started after a request; running bodies see it too
+  bool stop_on_first_failure = false;
+  std::function<void(const Event&)> on_event;  // called under a lock, from any thread
+};
+
+// Returns when every task has ended. Tasks are admitted in index order, smaller ones may overtake
+// one that does not fit yet. A task that can never fit fails by name before it starts. After a
+// disk failure nothing more is started. Reports are in task order.
+[[nodiscard]] std::vector<Report> execute(const std::vector<Task>& tasks, const Options& options);
+
+}  // namespace boldmill::schedule
