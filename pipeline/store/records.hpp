@@ -11,90 +11,90 @@
 namespace boldmill::store {
 
 struct AtlasRecord {
-  std::string name;                       // e.g. "AAL", "circuits"
-  std::string space;                      // space of the target template
-  std::string description;                // how it got there, warnings included
-  std::vector<std::string> label;         // R
-  std::vector<std::int32_t> index;        // R, value in the label image or running number
-  std::vector<double> x_mm, y_mm, z_mm;   // R, centre of mass in the target space
-  std::vector<std::int32_t> n_voxels;     // R, on the output grid
+  std::string name;                     // e.g. "AAL", "circuits"
+  std::string space;                    // space of the target template
+  std::string description;              // how it got there, warnings included
+  std::vector<std::string> label;       // R
+  std::vector<std::int32_t> index;      // R, value in the label image or running number
+  std::vector<double> x_mm, y_mm, z_mm; // R, centre of mass in the target space
+  std::vector<std::int32_t> n_voxels;   // R, on the output grid
   bool operator==(const AtlasRecord&) const = default;
 };
 
 struct ParcelSeries {
-  Eigen::MatrixXf values;        // T x R as extracted, NaN columns where coverage is too low
-  Eigen::MatrixXf denoised;      // T x R after nuisance regression (0 rows when refused), per-run z
-  std::vector<double> coverage;  // R, share of the region's voxels inside the run's brain mask
+  Eigen::MatrixXf values;       // T x R as extracted, NaN columns where coverage is too low
+  Eigen::MatrixXf denoised;     // T x R after nuisance regression (0 rows when refused), per-run z
+  std::vector<double> coverage; // R, share of the region's voxels inside the run's brain mask
 };
 
 struct RunRecord {
-  std::string run_id;  // "sub-01_ses-a_task-rest_run-1"
+  std::string run_id; // "sub-01_ses-a_task-rest_run-1"
   std::string task;
   double tr_s = 0.0;
   int n_volumes = 0;
   int n_kept = 0;
   double mean_fd_mm = 0.0;
-  double fd_above_threshold = 0.0;  // share of volumes
+  double fd_above_threshold = 0.0; // share of volumes
   double mean_std_dvars = 0.0;
   double tsnr = 0.0;
   double coreg_dice = 0.0;
   double norm_dice = 0.0;
   double dof_left = 0.0;
-  std::string status;       // "ok", "warning", "failed", "excluded"
-  std::string reason;       // empty when ok
-  std::string qc_decision;  // from a person's decisions file, empty when none
+  std::string status;      // "ok", "warning", "failed", "excluded"
+  std::string reason;      // empty when ok
+  std::string qc_decision; // from a person's decisions file, empty when none
   std::string qc_rater;
-  std::vector<std::string> confound_names;  // K
-  Eigen::MatrixXd confounds;                // T x K, NaN is missing
-  std::vector<std::uint8_t> kept;           // T
-  std::map<std::string, ParcelSeries> series;  // by atlas name; absent when the run failed
+  std::vector<std::string> confound_names;    // K
+  Eigen::MatrixXd confounds;                  // T x K, NaN is missing
+  std::vector<std::uint8_t> kept;             // T
+  std::map<std::string, ParcelSeries> series; // by atlas name; absent when the run failed
 };
 
 // One connectivity matrix of a participant-session: the upper triangle row by row.
 struct ConnectivityRecord {
-  std::string source;  // task label, or "residual"
+  std::string source; // task label, or "residual"
   std::string atlas;
-  std::string kind;    // "correlation", "fisher_z"
-  std::vector<double> edges;  // R (R - 1) / 2
+  std::string kind;          // "correlation", "fisher_z"
+  std::vector<double> edges; // R (R - 1) / 2
   int n_volumes = 0;
 };
 
 struct MeasureRecord {
-  double value = 0.0;     // NaN when missing
-  double se = 0.0;        // NaN when not known
-  double coverage = 0.0;  // smallest region coverage that entered
-  std::string reason;     // why missing
+  double value = 0.0;    // NaN when missing
+  double se = 0.0;       // NaN when not known
+  double coverage = 0.0; // smallest region coverage that entered
+  std::string reason;    // why missing
 };
 
 struct StageRecord {
   std::string name;
   int version = 0;
-  std::string key;  // cache key (hex sha256)
+  std::string key; // cache key (hex sha256)
   bool operator==(const StageRecord&) const = default;
 };
 
 struct InputRecord {
-  std::string path;  // relative to the dataset
+  std::string path; // relative to the dataset
   std::uint64_t bytes = 0;
   std::string sha256;
 };
 
 struct ResourceRecord {
   std::string stage;
-  std::string item;  // run or participant
+  std::string item; // run or participant
   double wall_s = 0.0;
   double cpu_s = 0.0;
   double peak_bytes = 0.0;
 };
 
 struct PersonRecord {
-  std::string participant_id;  // "sub-01"
-  std::string session_id;      // "ses-a" or ""
-  std::map<std::string, std::string> columns;  // admitted columns of participants.tsv, "" missing
+  std::string participant_id;                 // "sub-01"
+  std::string session_id;                     // "ses-a" or ""
+  std::map<std::string, std::string> columns; // admitted columns of participants.tsv, "" missing
   std::vector<RunRecord> runs;
   std::vector<ConnectivityRecord> connectivity;
-  std::string source;  // where the task-free measures come from: "rest", "residual" or ""
-  std::vector<MeasureRecord> measures;  // in the taxonomy's order
+  std::string source; // where the task-free measures come from: "rest", "residual" or ""
+  std::vector<MeasureRecord> measures; // in the taxonomy's order
   std::vector<StageRecord> stages;
   std::vector<InputRecord> inputs;
   std::vector<ResourceRecord> resources;
@@ -102,87 +102,87 @@ struct PersonRecord {
 
 // What all shards of a cohort share; merge refuses shards that disagree.
 struct CohortHeader {
-  std::string created_by;       // "boldmill 0.1.0"
-  std::string build;            // build identity
-  std::string cpu_level;        // "x86-64-v3"
-  std::string config_json;      // effective configuration, canonical
+  std::string created_by;  // "boldmill 0.1.0"
+  std::string build;       // build identity
+  std::string cpu_level;   // "x86-64-v3"
+  std::string config_json; // effective configuration, canonical
   std::string config_sha256;
   std::string taxonomy_sha256;
-  std::string cohort_id;        // digest of the dataset description, tells cohorts apart
-  std::string command;          // paths cut to their last part; not compared
-  std::vector<std::string> measure;  // names, taxonomy order
+  std::string cohort_id;            // digest of the dataset description, tells cohorts apart
+  std::string command;              // paths cut to their last part; not compared
+  std::vector<std::string> measure; // names, taxonomy order
   std::vector<std::string> feature;
   std::vector<std::string> score;
-  std::vector<std::string> participant_columns;  // admitted, in the file's order
+  std::vector<std::string> participant_columns; // admitted, in the file's order
   std::vector<AtlasRecord> atlases;
 };
 
 // ---- what the cohort stages add after the merge (section 6: /circuits, /cohort) ----
 
-using FlagMatrix = Eigen::Matrix<std::uint8_t, Eigen::Dynamic, Eigen::Dynamic>;  // 0 or 1
+using FlagMatrix = Eigen::Matrix<std::uint8_t, Eigen::Dynamic, Eigen::Dynamic>; // 0 or 1
 
 // N x S values with their standard errors and coverages; an empty matrix is not written.
 struct ScoreTable {
-  Eigen::MatrixXd value;     // NaN when missing
-  Eigen::MatrixXd se;        // empty or N x S, NaN when not known
-  Eigen::MatrixXd coverage;  // empty or N x S
+  Eigen::MatrixXd value;    // NaN when missing
+  Eigen::MatrixXd se;       // empty or N x S, NaN when not known
+  Eigen::MatrixXd coverage; // empty or N x S
 };
 
 // The healthy reference that features are standardised against.
 struct ReferenceRecord {
-  std::string axis = "measure";  // "measure" or "feature": what the three vectors run over
+  std::string axis = "measure"; // "measure" or "feature": what the three vectors run over
   std::vector<double> mean;
   std::vector<double> sd;
   std::vector<std::int32_t> n;
 };
 
 struct MetricRecord {
-  std::string name;      // "r2", "mae", "auc", ...
-  double value = 0.0;    // NaN when undefined
-  double lower = 0.0;    // interval, NaN when none
+  std::string name;   // "r2", "mae", "auc", ...
+  double value = 0.0; // NaN when undefined
+  double lower = 0.0; // interval, NaN when none
   double upper = 0.0;
-  double p_permutation = 0.0;  // NaN when not tested
+  double p_permutation = 0.0; // NaN when not tested
 };
 
 // One target, one model, one way to cross-validate. Every vector over rows has N entries; rows that
 // took no part are NaN (or fold -1). Empty vectors and matrices are not written.
 struct PredictionRecord {
-  std::string target;  // column name
-  std::string model;   // "elastic_net"
-  std::string cv;      // "leave_site_out"
-  std::vector<double> y;                  // N, class number when there are classes
-  std::vector<double> prediction;         // N, regression
-  std::vector<std::string> class_name;    // C, empty for a regression
-  Eigen::MatrixXd probability;            // N x C
-  std::vector<double> lower, upper;       // N, prediction interval
-  double interval_level = 0.0;            // nominal coverage of the interval, 0 when there is none
-  FlagMatrix set;                         // N x C, conformal class set
-  std::vector<std::string> arm;           // A treatment arms
-  Eigen::MatrixXd by_arm;                 // N x A
-  std::vector<std::uint8_t> abstain;      // N
-  Eigen::MatrixXi fold;                   // repeats x N, test fold of a row, -1 not used
-  std::vector<std::string> coefficient_name;  // K
-  std::vector<double> coefficient;        // K, of the model fitted on every usable row
-  Eigen::MatrixXd fold_coefficient;       // folds x K, of the models of the folds
+  std::string target;                  // column name
+  std::string model;                   // "elastic_net"
+  std::string cv;                      // "leave_site_out"
+  std::vector<double> y;               // N, class number when there are classes
+  std::vector<double> prediction;      // N, regression
+  std::vector<std::string> class_name; // C, empty for a regression
+  Eigen::MatrixXd probability;         // N x C
+  std::vector<double> lower, upper;    // N, prediction interval
+  double interval_level = 0.0;         // nominal coverage of the interval, 0 when there is none
+  FlagMatrix set;                      // N x C, conformal class set
+  std::vector<std::string> arm;        // A treatment arms
+  Eigen::MatrixXd by_arm;              // N x A
+  std::vector<std::uint8_t> abstain;   // N
+  Eigen::MatrixXi fold;                // repeats x N, test fold of a row, -1 not used
+  std::vector<std::string> coefficient_name; // K
+  std::vector<double> coefficient;           // K, of the model fitted on every usable row
+  Eigen::MatrixXd fold_coefficient;          // folds x K, of the models of the folds
   std::vector<MetricRecord> metrics;
-  std::string null_metric;                // the metric of the permutation null
-  std::vector<double> permutation_null;   // values under permuted targets
-  std::string model_card;                 // JSON
+  std::string null_metric;              // the metric of the permutation null
+  std::vector<double> permutation_null; // values under permuted targets
+  std::string model_card;               // JSON
 };
 
 struct NotDone {
-  std::string analysis;  // "predictions/age", "circuit_scores", ...
+  std::string analysis; // "predictions/age", "circuit_scores", ...
   std::string reason;
 };
 
 struct CohortResults {
-  ScoreTable features;  // N x F, standardised against the reference
-  ScoreTable scores;    // N x S
+  ScoreTable features; // N x F, standardised against the reference
+  ScoreTable scores;   // N x S
   ReferenceRecord reference;
-  std::string fitted_on = "whole_cohort";  // attribute of features, scores and reference
-  FlagMatrix imputed;                      // N x measures, empty: nothing was imputed
+  std::string fitted_on = "whole_cohort"; // attribute of features, scores and reference
+  FlagMatrix imputed;                     // N x measures, empty: nothing was imputed
   std::vector<PredictionRecord> predictions;
   std::vector<NotDone> not_done;
 };
 
-}  // namespace boldmill::store
+} // namespace boldmill::store
