@@ -1,0 +1,73 @@
+// Rigid map from the BOLD reference to the T1w of the same person. Many starts (header first, then
+// centres of mass and rotations) by normalised mutual information, coarse to fine, then refinement
+// on the edge of white matter. Shapes: two volumes on any grids -> one 4 x 4 map in RAS mm.
+// Sources: Studholme 1999, doi:10.1016/S0031-3203(98)00091-0; Greve & Fischl 2009,
+// doi:10.1016/j.neuroimage.2009.06.060. Differences in METHOD.md.
+#pragma once
+
+#include <string>
+
+#include "stages/core/stage_info.hpp"
+#include "stages/core/transform.hpp"
+
+namespace boldmill::coregistration {
+
+inline constexpr std::string_view kReferences[] = {
+    "Studholme 1999, Pattern Recognition 32:71, doi:10.1016/S0031-3203(98)00091-0",
+    "Greve & Fischl 2009, NeuroImage 48:63, doi:10.1016/j.neuroimage.2009.06.060"};
+inline constexpr StageInfo kStage{.name = "coregistration",
+                                  .version = 1,
+                                  .summary = "rigid map from the BOLD reference to the T1w",
+                                  .references = kReferences};
+
+struct Params {
+  bool refine_on_edges = true;
+  double max_refinement_mm = 15.0;
+  double min_dice = 0.8;
+  double max_header_rotation_deg = 30.0;
+  bool operator==(const Params&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit) {
+  auto& [refine_on_edges, max_refinement_mm, min_dice, max_header_rotation_deg] = params;
+  visit("refine_on_edges", refine_on_edges, "", "refine on the white-matter edge", Limits{});
+  visit("max_refinement_mm", max_refinement_mm, "mm",
+        "a refinement that moves the head further is rejected", Limits::between(0.0, 100.0));
+  visit("min_dice", min_dice, "", "overlap of the brain masks below which a result is doubtful",
+        Limits::between(0.0, 1.0));
+  visit("max_header_rotation_deg", max_header_rotation_deg, "deg",
+        "rotation against the headers above which a result is doubtful",
+        Limits::between(0.0, 180.0));
+}
+
+struct Inputs {
+  const Volume* boldref = nullptr;
+  const Mask* bold_mask = nullptr; // on the grid of boldref
+  const Volume* t1w = nullptr;     // bias-corrected, with or without skull
+  const Mask* t1w_mask = nullptr;  // brain, on the grid of t1w
+};
+struct Outputs {
+  Affine bold_to_t1w = Affine::Identity(); // RAS mm of the BOLD reference -> RAS mm of the T1w
+  double cost = 0.0;                       // 1 - NMI-based similarity at the end: lower is better
+  double dice = 0.0;                       // BOLD mask and T1w mask inside the BOLD field of view
+  double t1w_coverage = 0.0;               // share of the T1w brain inside the BOLD field of view
+  double header_displacement_mm = 0.0;     // RMS over an 80 mm sphere against the headers
+  double header_rotation_deg = 0.0;
+  double refinement_mm = 0.0; // how far the edge-based step moved it; 0 when not used
+  double edge_contrast = 0.0; // grey/white contrast of the BOLD over the edge, %, NaN if unused
+  std::string start;          // the start that won: "header", "center_of_mass", ...
+  bool edges_used = false;
+  bool doubtful = false;
+  std::string reason; // why doubtful, empty otherwise
+};
+
+struct Shape {
+  std::size_t n_bold_voxels = 0;
+  std::size_t n_t1w_voxels = 0;
+};
+
+// Throws input when a mask is empty, on another grid, or an image is constant inside its mask.
+[[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
+[[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
+
+} // namespace boldmill::coregistration
