@@ -23,24 +23,28 @@ std::vector<float> gaussian_kernel(double sigma) {
   return kernel;
 }
 
-// Convolves slabs of `inner` contiguous values along an axis of n entries: vectorises over `inner`.
+// Convolves slabs of `inner` contiguous values along an axis of n entries. The edges are repeated
+// into a padded copy, so the innermost loop runs over the whole slab and vectorises for any
+// `inner`.
 void convolve_slab(float* slab, int n, std::size_t inner, const std::vector<float>& kernel,
                    std::vector<float>& work) {
-  const int radius = static_cast<int>(kernel.size() / 2);
-  work.assign(slab, slab + static_cast<std::size_t>(n) * inner);
-  for (int i = 0; i < n; ++i) {
-    float* out = slab + static_cast<std::size_t>(i) * inner;
-    std::fill(out, out + inner, 0.0F);
-    for (int o = -radius; o <= radius; ++o) {
-      const auto from = static_cast<std::size_t>(std::clamp(i + o, 0, n - 1));
-      const float w = kernel[static_cast<std::size_t>(o + radius)];
-      const float* in = work.data() + from * inner;
-      for (std::size_t x = 0; x < inner; ++x) out[x] += w * in[x];
-    }
+  const auto size = static_cast<std::size_t>(n) * inner;
+  const std::size_t pad = kernel.size() / 2 * inner;
+  work.resize(size + 2 * pad);
+  for (std::size_t x = 0; x < pad; ++x) {
+    work[x] = slab[x % inner];
+    work[pad + size + x] = slab[size - inner + x % inner];
+  }
+  std::copy(slab, slab + size, work.data() + pad);
+  std::fill(slab, slab + size, 0.0F);
+  for (std::size_t o = 0; o < kernel.size(); ++o) {
+    const float w = kernel[o];
+    const float* in = work.data() + o * inner;
+    for (std::size_t x = 0; x < size; ++x) slab[x] += w * in[x];
   }
 }
 
-}  // namespace
+} // namespace
 
 void gaussian_smooth_in_place(std::vector<float>& data, const std::array<int, 3>& shape,
                               const Eigen::Vector3d& sigma_voxels, const Context& context,
@@ -82,8 +86,8 @@ void gaussian_smooth_in_place(std::vector<float>& data, const std::array<int, 3>
           float* out = data.data() + (k * ny + j) * inner;
           std::fill(out, out + inner, 0.0F);
           for (int o = -radius; o <= radius; ++o) {
-            const auto source = static_cast<std::size_t>(
-                std::clamp(static_cast<int>(k) + o, 0, shape[2] - 1));
+            const auto source =
+                static_cast<std::size_t>(std::clamp(static_cast<int>(k) + o, 0, shape[2] - 1));
             const float w = kernel[static_cast<std::size_t>(o + radius)];
             const float* in = work.data() + source * inner;
             for (std::size_t x = 0; x < inner; ++x) out[x] += w * in[x];
@@ -118,10 +122,11 @@ Volume downsample(const Volume& volume, double spacing_mm, const Context& contex
   }
   if (coarse.shape == volume.grid.shape) return volume;
   coarse.affine.topRightCorner<3, 1>() = volume.grid.to_mm(offset);
-  coarse.affine.topLeftCorner<3, 3>() = volume.grid.affine.topLeftCorner<3, 3>() * factor.asDiagonal();
+  coarse.affine.topLeftCorner<3, 3>() =
+      volume.grid.affine.topLeftCorner<3, 3>() * factor.asDiagonal();
   Volume smooth = volume;
   gaussian_smooth_in_place(smooth.data, smooth.grid.shape, sigma, context);
   return resample(smooth, coarse, PointMap{}, Interpolation::linear, context);
 }
 
-}  // namespace boldmill
+} // namespace boldmill
