@@ -32,26 +32,18 @@ public:
 
   // Value at continuous voxel coordinates; the position must be inside().
   [[nodiscard]] float evaluate(float x, float y, float z) const {
-    const float fx = std::floor(x);
-    const float fy = std::floor(y);
-    const float fz = std::floor(z);
-    const auto offset = static_cast<std::ptrdiff_t>(fx) + row_ * static_cast<std::ptrdiff_t>(fy) +
-                        plane_ * static_cast<std::ptrdiff_t>(fz);
-    const float* p = origin_ + offset;
-    alignas(16) float wy[4];
-    alignas(16) float wz[4];
-    _mm_store_ps(wy, weights(y - fy));
-    _mm_store_ps(wz, weights(z - fz));
-    __m128 sum = _mm_setzero_ps();
-    for (std::size_t c = 0; c < 4; ++c) {
-      const float* q = p + plane_ * static_cast<std::ptrdiff_t>(c);
-      __m128 line = _mm_mul_ps(_mm_set1_ps(wy[0]), _mm_loadu_ps(q));
-      line = _mm_fmadd_ps(_mm_set1_ps(wy[1]), _mm_loadu_ps(q + row_), line);
-      line = _mm_fmadd_ps(_mm_set1_ps(wy[2]), _mm_loadu_ps(q + 2 * row_), line);
-      line = _mm_fmadd_ps(_mm_set1_ps(wy[3]), _mm_loadu_ps(q + 3 * row_), line);
-      sum = _mm_fmadd_ps(_mm_set1_ps(wz[c]), line, sum);
-    }
-    return horizontal_sum(_mm_mul_ps(sum, weights(x - fx)));
+    return apply(x, y, z, weights(x - std::floor(x)), weights(y - std::floor(y)),
+                 weights(z - std::floor(z)));
+  }
+
+  // Derivative along `axis` in value per voxel.
+  [[nodiscard]] float slope(int axis, float x, float y, float z) const {
+    const float tx = x - std::floor(x);
+    const float ty = y - std::floor(y);
+    const float tz = z - std::floor(z);
+    return apply(x, y, z, axis == 0 ? slope_weights(tx) : weights(tx),
+                 axis == 1 ? slope_weights(ty) : weights(ty),
+                 axis == 2 ? slope_weights(tz) : weights(tz));
   }
 
 private:
@@ -65,6 +57,32 @@ private:
     const __m128 c3 = _mm_setr_ps(-1.0F / 6, 0.5F, -0.5F, 1.0F / 6);
     const __m128 x = _mm_set1_ps(t);
     return _mm_fmadd_ps(_mm_fmadd_ps(_mm_fmadd_ps(c3, x, c2), x, c1), x, c0);
+  }
+  [[nodiscard]] static __m128 slope_weights(float t) {
+    const __m128 c0 = _mm_setr_ps(-0.5F, 0.0F, 0.5F, 0.0F);
+    const __m128 c1 = _mm_setr_ps(1.0F, -2.0F, 1.0F, 0.0F);
+    const __m128 c2 = _mm_setr_ps(-0.5F, 1.5F, -1.5F, 0.5F);
+    const __m128 x = _mm_set1_ps(t);
+    return _mm_fmadd_ps(_mm_fmadd_ps(c2, x, c1), x, c0);
+  }
+  [[nodiscard]] float apply(float x, float y, float z, __m128 wx, __m128 wy4, __m128 wz4) const {
+    const float* p = origin_ + static_cast<std::ptrdiff_t>(std::floor(x)) +
+                     row_ * static_cast<std::ptrdiff_t>(std::floor(y)) +
+                     plane_ * static_cast<std::ptrdiff_t>(std::floor(z));
+    alignas(16) float wy[4];
+    alignas(16) float wz[4];
+    _mm_store_ps(wy, wy4);
+    _mm_store_ps(wz, wz4);
+    __m128 sum = _mm_setzero_ps();
+    for (std::size_t c = 0; c < 4; ++c) {
+      const float* q = p + plane_ * static_cast<std::ptrdiff_t>(c);
+      __m128 lines = _mm_mul_ps(_mm_set1_ps(wy[0]), _mm_loadu_ps(q));
+      lines = _mm_fmadd_ps(_mm_set1_ps(wy[1]), _mm_loadu_ps(q + row_), lines);
+      lines = _mm_fmadd_ps(_mm_set1_ps(wy[2]), _mm_loadu_ps(q + 2 * row_), lines);
+      lines = _mm_fmadd_ps(_mm_set1_ps(wy[3]), _mm_loadu_ps(q + 3 * row_), lines);
+      sum = _mm_fmadd_ps(_mm_set1_ps(wz[c]), lines, sum);
+    }
+    return horizontal_sum(_mm_mul_ps(sum, wx));
   }
   [[nodiscard]] static float horizontal_sum(__m128 v) {
     v = _mm_add_ps(v, _mm_movehl_ps(v, v));
