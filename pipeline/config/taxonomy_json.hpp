@@ -9,8 +9,8 @@
 
 namespace boldmill::config {
 
-// Comments allowed. Throws usage naming `source`, with everything that is wrong at once: JSON syntax,
-// unknown or missing keys, wrong types, and taxonomy::problems.
+// Comments allowed. Throws usage naming `source`, with everything that is wrong at once: JSON
+// syntax, unknown or missing keys, wrong types, and taxonomy::problems.
 [[nodiscard]] taxonomy::Taxonomy parse_taxonomy(std::string_view json, const std::string& source);
 [[nodiscard]] taxonomy::Taxonomy read_taxonomy(const std::filesystem::path& file);
 
@@ -18,4 +18,4 @@ namespace boldmill::config {
 // this is the contract's taxonomy_sha256.
 [[nodiscard]] std::string canonical_text(const taxonomy::Taxonomy& taxonomy);
 
-}  // namespace boldmill::config
+} // namespace boldmill::config

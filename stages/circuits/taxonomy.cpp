@@ -1,0 +1,151 @@
+#include "stages/circuits/taxonomy.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "stages/core/error.hpp"
+
+namespace boldmill::taxonomy {
+namespace {
+
+template <class Items, class Name>
+std::vector<std::string> names_of(const Items& items, Name&& name) {
+  std::vector<std::string> out;
+  for (const auto& item : items) out.push_back(name(item));
+  return out;
+}
+
+void find_repeats(const std::string& what, const std::vector<std::string>& names,
+                  std::vector<std::string>& errors) {
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (name.empty())
+      errors.push_back(what + ": an empty name");
+    else if (!seen.insert(name).second)
+      errors.push_back(what + " " + name + " occurs twice");
+  }
+}
+
+// Every member of a group exists and stands in exactly one group.
+template <class Groups>
+void check_partition(const std::string& group_kind, const Groups& groups,
+                     const std::string& member_kind, const std::vector<std::string>& members,
+                     std::vector<std::string>& errors) {
+  std::map<std::string, int> used;
+  for (const std::string& member : members) used[member] = 0;
+  for (const auto& group : groups) {
+    if (group.members.empty()) errors.push_back(group_kind + " " + group.name + " has no member");
+    for (const std::string& member : group.members) {
+      const auto found = used.find(member);
+      if (found == used.end()) {
+        errors.push_back(group_kind + " " + group.name + ": unknown " + member_kind + " " + member);
+      } else if (++found->second > 1) {
+        errors.push_back(member_kind + " " + member + " enters more than one " + group_kind);
+      }
+    }
+  }
+  for (const auto& [member, count] : used) {
+    if (count == 0) errors.push_back(member_kind + " " + member + " enters no " + group_kind);
+  }
+}
+
+void check_measure(const Taxonomy& taxonomy, const Measure& measure,
+                   const std::set<std::string>& regions, std::vector<std::string>& errors) {
+  const std::string who = "measure " + measure.code;
+  if (!regions.contains(measure.region_a)) {
+    errors.push_back(who + ": unknown region " + measure.region_a);
+  }
+  const bool one_region = measure.kind == MeasureKind::activation;
+  if (one_region != measure.region_b.empty()) {
+    errors.push_back(who + (one_region ? ": an activation has one region" : ": needs two regions"));
+  } else if (!one_region && !regions.contains(measure.region_b)) {
+    errors.push_back(who + ": unknown region " + measure.region_b);
+  }
+  if (!taxonomy.tasks.contains(measure.task)) {
+    errors.push_back(who + ": unknown task " + measure.task);
+  }
+  for (const Feature& feature : taxonomy.features) {
+    const bool member = std::find(feature.members.begin(), feature.members.end(), measure.code) !=
+                        feature.members.end();
+    if (member != (feature.name == measure.feature)) {
+      errors.push_back(who + ": names feature " + measure.feature + " but feature " + feature.name +
+                       (member ? " lists it" : " does not list it"));
+    }
+  }
+}
+
+} // namespace
+
+std::string to_string(MeasureKind kind) {
+  switch (kind) {
+  case MeasureKind::intrinsic: return "intrinsic";
+  case MeasureKind::activation: return "activation";
+  case MeasureKind::ppi: return "ppi";
+  }
+  return {};
+}
+
+MeasureKind measure_kind(const std::string& text) {
+  for (const MeasureKind kind :
+       {MeasureKind::intrinsic, MeasureKind::activation, MeasureKind::ppi}) {
+    if (to_string(kind) == text) return kind;
+  }
+  throw Error(ErrorKind::usage,
+              "measure kind: found " + text + ", expected intrinsic, activation or ppi");
+}
+
+std::vector<std::string> problems(const Taxonomy& taxonomy) {
+  std::vector<std::string> errors;
+  const auto region_codes = names_of(taxonomy.regions, [](const Region& r) { return r.code; });
+  find_repeats("region", region_codes, errors);
+  find_repeats("measure", measure_names(taxonomy), errors);
+  find_repeats("feature", feature_names(taxonomy), errors);
+  find_repeats("score", score_names(taxonomy), errors);
+  const std::set<std::string> regions(region_codes.begin(), region_codes.end());
+  for (const Measure& measure : taxonomy.measures) {
+    check_measure(taxonomy, measure, regions, errors);
+  }
+  check_partition("feature", taxonomy.features, "measure", measure_names(taxonomy), errors);
+  check_partition("score", taxonomy.scores, "feature", feature_names(taxonomy), errors);
+  for (const Score& score : taxonomy.scores) {
+    if (!score.orientation.empty() && score.orientation.size() != score.members.size()) {
+      errors.push_back("score " + score.name + ": orientation has " +
+                       std::to_string(score.orientation.size()) + " values, expected " +
+                       std::to_string(score.members.size()));
+    }
+  }
+  return errors;
+}
+
+std::vector<std::string> measure_names(const Taxonomy& taxonomy) {
+  return names_of(taxonomy.measures, [](const Measure& m) { return m.code; });
+}
+std::vector<std::string> feature_names(const Taxonomy& taxonomy) {
+  return names_of(taxonomy.features, [](const Feature& f) { return f.name; });
+}
+std::vector<std::string> score_names(const Taxonomy& taxonomy) {
+  return names_of(taxonomy.scores, [](const Score& s) { return s.name; });
+}
+
+std::vector<Region> distinct_regions(const Taxonomy& taxonomy) {
+  std::vector<Region> out;
+  for (const Region& region : taxonomy.regions) {
+    const bool known = std::any_of(out.begin(), out.end(),
+                                   [&](const Region& other) { return other.mask == region.mask; });
+    if (!known) out.push_back(region);
+  }
+  return out;
+}
+
+std::map<std::string, std::size_t> region_positions(const Taxonomy& taxonomy) {
+  const std::vector<Region> distinct = distinct_regions(taxonomy);
+  std::map<std::string, std::size_t> out;
+  for (const Region& region : taxonomy.regions) {
+    const auto found = std::find_if(distinct.begin(), distinct.end(),
+                                    [&](const Region& other) { return other.mask == region.mask; });
+    out[region.code] = static_cast<std::size_t>(found - distinct.begin());
+  }
+  return out;
+}
+
+} // namespace boldmill::taxonomy

@@ -1,0 +1,82 @@
+// The circuit definition as data: regions, raw measures, features (averages of measures) and scores
+// (averages of features). Read from configs/taxonomies/*.json by pipeline/config/taxonomy_json.hpp.
+// Nothing in the code knows how many there are.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace boldmill::taxonomy {
+
+struct Region {
+  std::string code;       // "D1"; several codes may name the same mask
+  std::string name;       // "anterior medial prefrontal cortex (amPFC)"
+  std::string hemisphere; // "L", "R", "M"
+  std::string circuit;    // "Default mode"
+  std::string mask;       // identity of the mask: regions with equal `mask` are the same voxels
+  std::string mask_file;  // file name in the published layout
+  std::string definition; // "sphere10", "aal", "atlas"
+  double x_mm = 0, y_mm = 0, z_mm = 0;             // peak, or centre of mass for atlas types
+  double com_x_mm = 0, com_y_mm = 0, com_z_mm = 0; // centre of mass of the published mask
+  double volume_mm3 = 0;                           // of the published mask
+};
+
+enum class MeasureKind { intrinsic, activation, ppi };
+
+struct Measure {
+  std::string code; // unique name, e.g. "D2D1", "NS2", "NS2NS1b"
+  MeasureKind kind = MeasureKind::intrinsic;
+  std::string circuit;
+  std::string task;     // "rest" for intrinsic, else the taxonomy's task key, e.g. "con"
+  std::string contrast; // e.g. "sad_vs_neu"; empty for intrinsic
+  std::string region_a; // for ppi the seed
+  std::string region_b; // empty for activation
+  std::string raw_name; // as in the published tables
+  std::string feature;  // the feature it enters
+  std::string note;     // e.g. a corrected label
+};
+
+struct Feature {
+  std::string name;
+  std::vector<std::string> members; // measure codes
+};
+
+struct Score {
+  std::string name; // "DMN-C"
+  std::string circuit;
+  std::string kind;                 // "connectivity" or "activation"
+  std::string symbol;               // short symbol of the paper, "D_C"
+  std::vector<std::string> members; // feature names
+  std::vector<double> orientation;  // a sign or weight per member; empty is all +1
+};
+
+struct Taxonomy {
+  std::string name;
+  std::string version;
+  std::string description;
+  std::string space;                        // of the coordinates and masks, e.g. "MNI152NLin6Asym"
+  std::map<std::string, std::string> tasks; // key -> what it is
+  std::vector<Region> regions;
+  std::vector<Measure> measures;
+  std::vector<Feature> features;
+  std::vector<Score> scores;
+};
+
+[[nodiscard]] std::string to_string(MeasureKind kind);
+[[nodiscard]] MeasureKind measure_kind(const std::string& text); // throws usage
+
+// Everything that is wrong, empty when nothing is: unknown or repeated names, a measure without a
+// feature, features and measures that do not partition, an orientation of another length.
+[[nodiscard]] std::vector<std::string> problems(const Taxonomy& taxonomy);
+
+[[nodiscard]] std::vector<std::string> measure_names(const Taxonomy& taxonomy);
+[[nodiscard]] std::vector<std::string> feature_names(const Taxonomy& taxonomy);
+[[nodiscard]] std::vector<std::string> score_names(const Taxonomy& taxonomy);
+
+// Regions with distinct masks, first code of each, in order: what has to be extracted.
+[[nodiscard]] std::vector<Region> distinct_regions(const Taxonomy& taxonomy);
+// Region code -> position in distinct_regions.
+[[nodiscard]] std::map<std::string, std::size_t> region_positions(const Taxonomy& taxonomy);
+
+} // namespace boldmill::taxonomy

@@ -1,0 +1,350 @@
+#include "stages/denoise/nuisance_regression.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "stages/core/parallel.hpp"
+#include "stages/denoise/kernels/butterworth.hpp"
+#include "stages/denoise/kernels/cosine_basis.hpp"
+#include "stages/denoise/kernels/interpolate_censored.hpp"
+
+namespace boldmill::nuisance_regression {
+namespace {
+
+constexpr std::size_t kGrain = 64;      // columns
+constexpr double kRankTolerance = 1e-8; // of unit-norm columns: tables carry about ten digits
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// Rows of a (T - n_dummy)-row matrix that belong to volumes kept.
+Eigen::MatrixXd kept_rows(const Eigen::MatrixXd& all, const Design& design) {
+  Eigen::MatrixXd out(design.n_kept, all.cols());
+  Eigen::Index row = 0;
+  for (Eigen::Index t = 0; t < all.rows(); ++t) {
+    if (design.keep[static_cast<std::size_t>(design.n_dummy + t)] != 0) out.row(row++) = all.row(t);
+  }
+  return out;
+}
+
+std::span<const std::uint8_t> steady_keep(const Design& design) {
+  return std::span(design.keep).subspan(static_cast<std::size_t>(design.n_dummy));
+}
+
+struct Factor {
+  Eigen::MatrixXd basis; // rows x rank, orthonormal
+  std::vector<Eigen::Index> dropped;
+};
+
+Factor factorize(Eigen::MatrixXd columns) {
+  Factor out;
+  for (Eigen::Index c = 0; c < columns.cols(); ++c) {
+    const double norm = columns.col(c).norm();
+    if (norm > 0.0) columns.col(c) /= norm;
+  }
+  if (columns.cols() == 0 || columns.rows() == 0) {
+    out.basis.resize(columns.rows(), 0);
+    return out;
+  }
+  Eigen::ColPivHouseholderQR<Eigen::MatrixXd> qr(columns.rows(), columns.cols());
+  qr.setThreshold(kRankTolerance);
+  qr.compute(columns);
+  const Eigen::Index rank = qr.rank();
+  out.basis = qr.householderQ() * Eigen::MatrixXd::Identity(columns.rows(), rank);
+  for (Eigen::Index i = rank; i < columns.cols(); ++i) {
+    out.dropped.push_back(qr.colsPermutation().indices()[i]);
+  }
+  std::sort(out.dropped.begin(), out.dropped.end());
+  return out;
+}
+
+// Intercept and, if asked for, a linear trend, over all volumes after the dummies.
+Eigen::MatrixXd polynomial(Eigen::Index n, bool detrend) {
+  Eigen::MatrixXd out = Eigen::MatrixXd::Ones(n, detrend ? 2 : 1);
+  if (detrend) out.col(1).setLinSpaced(-1.0, 1.0);
+  return out;
+}
+
+// The cosines of the frequencies outside the band.
+Eigen::MatrixXd stop_band(Eigen::Index n, double tr_s, const Params& params,
+                          std::vector<std::string>* names) {
+  const Eigen::Index low = params.high_pass_hz > 0 ? cosine_order(n, tr_s, params.high_pass_hz) : 0;
+  Eigen::Index high = n;
+  if (params.low_pass_hz > 0) high = std::max(low, cosine_order(n, tr_s, params.low_pass_hz)) + 1;
+  Eigen::MatrixXd out(n, low + std::max<Eigen::Index>(0, n - high));
+  out << cosine_basis(n, 1, low), cosine_basis(n, high, n - 1);
+  if (names != nullptr) {
+    for (Eigen::Index k = 1; k <= low; ++k) names->push_back("drift" + std::to_string(k));
+    for (Eigen::Index k = high; k < n; ++k) names->push_back("fast" + std::to_string(k));
+  }
+  return out;
+}
+
+void detrend_in_place(Eigen::Ref<Eigen::MatrixXd> y, bool trend) {
+  y.rowwise() -= y.colwise().mean().eval();
+  if (!trend || y.rows() < 2) return;
+  const Eigen::VectorXd t = Eigen::VectorXd::LinSpaced(y.rows(), -1.0, 1.0);
+  y -= t * (t.transpose() * y).eval() / t.squaredNorm();
+}
+
+bool uses_filter(const Params& params) {
+  return params.filter == "butterworth" && (params.high_pass_hz > 0.0 || params.low_pass_hz > 0.0);
+}
+
+// XCP-D's preparation of data and confounds alike: interpolate, detrend, filter.
+void filter_columns(Eigen::MatrixXd& y, const Design& design, const Params& params) {
+  for (Eigen::Index c = 0; c < y.cols(); ++c) interpolate_censored(y.col(c), steady_keep(design));
+  detrend_in_place(y, params.detrend);
+  if (!uses_filter(params)) return;
+  const auto sections =
+      butterworth(params.butterworth_order, params.high_pass_hz, params.low_pass_hz, design.tr_s);
+  const Padding padding = params.padding == "odd" ? Padding::odd : Padding::constant;
+  for (Eigen::Index c = 0; c < y.cols(); ++c) {
+    y.col(c) = filter_forward_backward(sections, y.col(c), padding);
+  }
+}
+
+void check_band(const DesignInputs& inputs, const Params& params) {
+  const double nyquist = 0.5 / inputs.tr_s;
+  const bool ordered = params.low_pass_hz == 0.0 || params.high_pass_hz < params.low_pass_hz;
+  if (!(inputs.tr_s > 0.0) || !ordered || params.high_pass_hz >= nyquist ||
+      params.low_pass_hz >= nyquist) {
+    throw Error(ErrorKind::usage,
+                "nuisance_regression: band " + std::to_string(params.high_pass_hz) + " to " +
+                    std::to_string(params.low_pass_hz) + " Hz at a repetition time of " +
+                    std::to_string(inputs.tr_s) + " s, expected high_pass < low_pass < " +
+                    std::to_string(nyquist) + " Hz (0 is no edge)");
+  }
+}
+
+std::vector<std::uint8_t> censor(const DesignInputs& inputs, const Params& params) {
+  const auto n = inputs.confounds.rows();
+  std::vector<std::uint8_t> keep(static_cast<std::size_t>(n), 1);
+  if (!inputs.keep.empty()) keep.assign(inputs.keep.begin(), inputs.keep.end());
+  for (int t = 0; t < inputs.n_dummy; ++t) keep[static_cast<std::size_t>(t)] = 0;
+  if (params.fd_threshold_mm <= 0.0) return keep;
+  const auto& names = *inputs.confound_names;
+  const auto found = std::find(names.begin(), names.end(), "framewise_displacement");
+  if (found == names.end()) {
+    throw Error(ErrorKind::input,
+                "confounds: no column framewise_displacement, needed by fd_threshold_mm");
+  }
+  for (Eigen::Index t = 0; t < n; ++t) {
+    if (inputs.confounds(t, found - names.begin()) > params.fd_threshold_mm) {
+      keep[static_cast<std::size_t>(t)] = 0;
+    }
+  }
+  return keep;
+}
+
+// A missing derivative (the first row) is 0, as in XCP-D; another missing value is the column's
+// mean.
+Eigen::VectorXd filled(const Eigen::VectorXd& column, const std::string& name) {
+  const auto finite = column.array().isFinite();
+  if (!finite.any()) {
+    throw Error(ErrorKind::input, "confounds: column " + name + " has no finite value");
+  }
+  const bool derivative = name.find("derivative1") != std::string::npos;
+  const double fill =
+      derivative ? 0.0
+                 : finite.select(column.array(), 0.0).sum() / static_cast<double>(finite.count());
+  return finite.select(column.array(), fill);
+}
+
+Eigen::MatrixXd chosen_confounds(const DesignInputs& inputs,
+                                 const std::vector<std::string>& chosen) {
+  const auto& names = *inputs.confound_names;
+  const Eigen::Index n_steady = inputs.confounds.rows() - inputs.n_dummy;
+  Eigen::MatrixXd out(n_steady, static_cast<Eigen::Index>(chosen.size()));
+  for (std::size_t c = 0; c < chosen.size(); ++c) {
+    const auto position = std::find(names.begin(), names.end(), chosen[c]) - names.begin();
+    out.col(static_cast<Eigen::Index>(c)) =
+        filled(inputs.confounds.col(position).tail(n_steady), chosen[c]);
+  }
+  return out;
+}
+
+void check_sizes(const DesignInputs& inputs) {
+  const auto n = inputs.confounds.rows();
+  const auto n_names = static_cast<Eigen::Index>(inputs.confound_names->size());
+  if (n_names != inputs.confounds.cols() ||
+      (!inputs.keep.empty() && static_cast<Eigen::Index>(inputs.keep.size()) != n)) {
+    throw Error(ErrorKind::internal, "nuisance_regression: names, values and keep do not fit");
+  }
+  if (inputs.n_dummy < 0 || inputs.n_dummy >= n) {
+    throw Error(ErrorKind::input, "nuisance_regression: found " + std::to_string(inputs.n_dummy) +
+                                      " dummy scans in a run of " + std::to_string(n) + " volumes");
+  }
+}
+
+void gate(const Design& design, const Params& params) {
+  if (design.dof_left >= params.min_dof) return;
+  throw Error(
+      ErrorKind::gate,
+      "strategy " + params.strategy + " leaves " + std::to_string(design.dof_left) +
+          " degrees of freedom (" + std::to_string(design.n_kept) +
+          " volumes kept, model of rank " + std::to_string(design.rank) +
+          " with its filter), expected at least min_dof = " + std::to_string(params.min_dof));
+}
+
+// One column: residual over the volumes kept, scaled; NaN elsewhere.
+void store(const Eigen::VectorXd& residual, double input_scale, const Design& design,
+           const Params& params, float* column) {
+  const double sd = std::sqrt(residual.squaredNorm() /
+                              std::max<double>(1.0, static_cast<double>(design.n_kept - 1)));
+  const bool usable = std::isfinite(sd) && sd > 1e-10 * input_scale;
+  Eigen::Index row = 0;
+  for (std::size_t t = 0; t < design.keep.size(); ++t) {
+    double value = kNaN;
+    if (design.keep[t] != 0) {
+      if (usable) value = residual[row] / (params.standardize ? sd : 1.0);
+      ++row;
+    }
+    column[t] = static_cast<float>(value);
+  }
+}
+
+} // namespace
+
+std::vector<std::string> strategy_columns(const Params& params,
+                                          const std::vector<std::string>& available) {
+  const std::vector<std::string> motion{"trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"};
+  const std::vector<std::string> tissue{"global_signal", "csf", "white_matter"};
+  const std::string& s = params.strategy;
+  std::vector<std::string> out;
+  const auto add = [&out](const std::vector<std::string>& names, const std::string& suffix) {
+    for (const std::string& name : names) out.push_back(name + suffix);
+  };
+  const auto add_expanded = [&](const std::vector<std::string>& names) {
+    for (const char* suffix : {"", "_derivative1", "_power2", "_derivative1_power2"}) {
+      add(names, suffix);
+    }
+  };
+  if (s == "circuit") {
+    add(motion, "");
+    add(motion, "_derivative1");
+    add({"csf", "white_matter"}, "");
+  } else if (s == "gsr_only") {
+    add({"global_signal"}, "");
+  } else if (s == "24P" || s == "27P" || s == "36P") {
+    add_expanded(motion);
+    if (s == "27P") add(tissue, "");
+    if (s == "36P") add_expanded(tissue);
+  } else if (s == "custom") {
+    for (const std::string& pattern : params.columns) {
+      const bool prefix = !pattern.empty() && pattern.back() == '*';
+      const std::string stem = pattern.substr(0, pattern.size() - (prefix ? 1 : 0));
+      bool found = false;
+      for (const std::string& name : available) {
+        if (prefix ? !name.starts_with(stem) : name != pattern) continue;
+        if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
+        found = true;
+      }
+      if (!found && !prefix) {
+        throw Error(ErrorKind::usage, "nuisance_regression.columns: no confound column " + pattern);
+      }
+    }
+  }
+  for (const std::string& name : out) {
+    if (std::find(available.begin(), available.end(), name) == available.end()) {
+      throw Error(ErrorKind::input,
+                  "confounds: no column " + name + ", needed by strategy " + params.strategy);
+    }
+  }
+  return out;
+}
+
+Design make_design(const DesignInputs& inputs, const Params& params) {
+  check_sizes(inputs);
+  check_band(inputs, params);
+  Design design;
+  design.n_dummy = inputs.n_dummy;
+  design.tr_s = inputs.tr_s;
+  design.keep = censor(inputs, params);
+  design.n_kept = static_cast<int>(
+      std::count_if(design.keep.begin(), design.keep.end(), [](std::uint8_t k) { return k != 0; }));
+  if (design.n_kept == 0) {
+    throw Error(ErrorKind::gate, "censoring: no volume of " + std::to_string(design.keep.size()) +
+                                     " is kept at fd_threshold_mm " +
+                                     std::to_string(params.fd_threshold_mm));
+  }
+  const Eigen::Index n = inputs.confounds.rows() - inputs.n_dummy;
+  const std::vector<std::string> chosen = strategy_columns(params, *inputs.confound_names);
+  Eigen::MatrixXd nuisance = chosen_confounds(inputs, chosen);
+  const bool one_model = params.filter == "cosine";
+  if (one_model)
+    nuisance.rowwise() -= nuisance.colwise().mean().eval();
+  else
+    filter_columns(nuisance, design, params);
+
+  const Eigen::MatrixXd trend = polynomial(n, params.detrend);
+  std::vector<std::string> band_names;
+  const Eigen::MatrixXd band = stop_band(n, inputs.tr_s, params, &band_names);
+  Eigen::MatrixXd whole(n, trend.cols() + nuisance.cols() + band.cols());
+  whole << trend, nuisance, band;
+  Eigen::MatrixXd own(n, 1 + nuisance.cols());
+  own << Eigen::VectorXd::Ones(n), nuisance;
+  design.names = {"intercept"};
+  if (one_model && params.detrend) design.names.emplace_back("trend");
+  design.names.insert(design.names.end(), chosen.begin(), chosen.end());
+  if (one_model) design.names.insert(design.names.end(), band_names.begin(), band_names.end());
+  design.regressors = one_model ? whole : own;
+
+  const Factor model = factorize(kept_rows(whole, design));
+  const Factor solved = one_model ? model : factorize(kept_rows(own, design));
+  design.basis = solved.basis;
+  for (const Eigen::Index c : solved.dropped) {
+    design.dropped.push_back(design.names[static_cast<std::size_t>(c)]);
+  }
+  design.rank = static_cast<int>(model.basis.cols());
+  design.dof_left = design.n_kept - design.rank;
+  const Eigen::MatrixXd unfiltered = whole.leftCols(trend.cols() + nuisance.cols());
+  design.n_regressed = static_cast<int>(factorize(kept_rows(unfiltered, design)).basis.cols() -
+                                        factorize(kept_rows(trend, design)).basis.cols());
+  gate(design, params);
+  if (design.dof_left < params.warn_dof) {
+    design.warning = std::to_string(design.dof_left) + " degrees of freedom left, fewer than " +
+                     std::to_string(params.warn_dof);
+  }
+  return design;
+}
+
+void run_in_place(Eigen::Map<Eigen::MatrixXf> series, const Design& design, const Params& params,
+                  const Context& context) {
+  if (static_cast<std::size_t>(series.rows()) != design.keep.size()) {
+    throw Error(ErrorKind::input, "nuisance_regression: the series has " +
+                                      std::to_string(series.rows()) + " volumes, its confounds " +
+                                      std::to_string(design.keep.size()));
+  }
+  const Eigen::Index n_steady = series.rows() - design.n_dummy;
+  parallel_blocks(context, static_cast<std::size_t>(series.cols()), kGrain,
+                  [&](std::size_t begin, std::size_t end) {
+                    const auto first = static_cast<Eigen::Index>(begin);
+                    const auto n_columns = static_cast<Eigen::Index>(end - begin);
+                    Eigen::MatrixXd y =
+                        series.block(design.n_dummy, first, n_steady, n_columns).cast<double>();
+                    const Eigen::VectorXd scale = kept_rows(y, design).colwise().norm() /
+                                                  std::sqrt(static_cast<double>(design.n_kept));
+                    if (params.filter == "butterworth") filter_columns(y, design, params);
+                    Eigen::MatrixXd kept = kept_rows(y, design);
+                    kept -= design.basis * (design.basis.transpose() * kept).eval();
+                    for (Eigen::Index c = 0; c < n_columns; ++c) {
+                      store(kept.col(c), scale[c], design, params, series.col(first + c).data());
+                    }
+                    context.advance();
+                  });
+}
+
+Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
+  Outputs out{.denoised = inputs.series};
+  run_in_place({out.denoised.data(), out.denoised.rows(), out.denoised.cols()}, *inputs.design,
+               params, context);
+  return out;
+}
+
+std::size_t peak_bytes(const Shape& shape, const Params&) {
+  const std::size_t design = 6 * shape.n_volumes * (shape.n_regressors + 40) * sizeof(double);
+  const std::size_t blocks = 64 * 4 * kGrain * shape.n_volumes * sizeof(double);
+  return shape.n_volumes * shape.n_columns * sizeof(float) + design + blocks;
+}
+
+} // namespace boldmill::nuisance_regression
