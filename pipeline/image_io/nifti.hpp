@@ -68,7 +68,7 @@ struct ReadOptions {
 // Values must be whole numbers within int32 (to 1e-3, for float images).
 [[nodiscard]] LabelImage read_labels(const std::filesystem::path& path,
                                      const ReadOptions& options = {});
-// The whole 4-D image: 4 bytes * V * T. An image of three dimensions is one volume.
+// The whole 4-D image: 4 bytes * V * T. Throws input on an image of three dimensions.
 // Series::tr_s is the header's tr_s and may be NaN: the sidecar decides.
 [[nodiscard]] Series read_series(const std::filesystem::path& path, const Context& context,
                                  const ReadOptions& options = {});
@@ -80,9 +80,10 @@ struct SeriesBlock {
   std::span<const float> values; // valid during the call only
 };
 
-// Streams a 4-D image in file order, one call at a time. Decompression, conversion and the consumer
-// overlap on the threads of the surrounding arena; memory is a few blocks of half a MiB.
-// The checksum is verified after the last block: an error may follow a complete set of calls.
+// Streams a 4-D image (three dimensions: input error) in file order, one call at a time.
+// Decompression, conversion and the consumer overlap on the threads of the surrounding arena;
+// memory is a few blocks of half a MiB. The checksum is verified after the last block: an error may
+// follow a complete set of calls.
 ReadReport for_each_block(const std::filesystem::path& path, const Context& context,
                           const std::function<void(const SeriesBlock&)>& consumer,
                           const ReadOptions& options = {});

@@ -18,6 +18,15 @@ void require_one_volume(const OpenImage& image) {
                                     " volumes, expected one");
 }
 
+OpenImage open_series(const std::filesystem::path& path) {
+  OpenImage image = open_image(path);
+  if (image.header.n_dims < 4) {
+    throw Error(ErrorKind::input, image.name + ": " + std::to_string(image.header.n_dims) +
+                                      " dimensions, expected a series of four");
+  }
+  return image;
+}
+
 // A small file may claim a large image within the ratio of gzip. Before a large allocation the
 // length in the gzip trailer is compared; when it differs (also for files of several members) the
 // data are counted once.
@@ -96,7 +105,7 @@ Volume read_volume(const std::filesystem::path& path, const ReadOptions& options
 
 Series read_series(const std::filesystem::path& path, const Context& context,
                    const ReadOptions& options) {
-  OpenImage image = open_image(path);
+  OpenImage image = open_series(path);
   confirm_size(path, image.header);
   Series series;
   series.grid = image.header.grid;
@@ -150,14 +159,14 @@ LabelImage read_labels(const std::filesystem::path& path, const ReadOptions& opt
 ReadReport for_each_block(const std::filesystem::path& path, const Context& context,
                           const std::function<void(const SeriesBlock&)>& consumer,
                           const ReadOptions& options) {
-  OpenImage image = open_image(path);
+  OpenImage image = open_series(path);
   return stream_floats(image, context, consumer, options);
 }
 
 ReadReport for_each_volume(const std::filesystem::path& path, const Context& context,
                            const std::function<void(int, std::span<const float>)>& consumer,
                            const ReadOptions& options) {
-  OpenImage image = open_image(path);
+  OpenImage image = open_series(path);
   confirm_size(path, image.header);
   std::vector<float> volume(image.header.grid.n_voxels());
   const auto collect = [&](const SeriesBlock& block) {
