@@ -46,14 +46,15 @@ public:
   std::filesystem::path root; // DIR or DIR/fmriprep
   std::string generated_by;   // "fMRIPrep 20.2.1" from dataset_description.json, or ""
   std::vector<Note> notes;
-  // Files by participant folder name, then session folder name ("" for none), by path.
-  std::map<std::string, std::map<std::string, std::vector<BidsFile>>> files;
+  std::vector<std::string> participants; // "sub-01", bytewise
 
   [[nodiscard]] std::filesystem::path absolute(const BidsFile& file) const {
     return root / file.path;
   }
   [[nodiscard]] bool has_participant(const std::string& participant_id) const;
-  // `space` as in the file names ("MNI152NLin2009cAsym", "T1w"); "" for the run's own space. An
+  // The functions below read the participant's folders on each call: nothing is kept in memory.
+  // `space` as in the file names ("MNI152NLin2009cAsym", "T1w",
+  // "MNIPediatricAsym:cohort-2"); "" for the run's own space. An
   // empty `resolution` accepts any, none preferred, then the lowest label.
   [[nodiscard]] DerivedRun find(const BoldRun& run, const std::string& space,
                                 const std::string& resolution = {}) const;
