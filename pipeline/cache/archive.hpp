@@ -18,9 +18,9 @@
 namespace boldmill::cache {
 
 class Archive {
- public:
-  Archive() = default;                                              // writes
-  explicit Archive(std::string bytes) : bytes_(std::move(bytes)), reading_(true) {}  // reads
+public:
+  Archive() = default;                                                              // writes
+  explicit Archive(std::string bytes) : bytes_(std::move(bytes)), reading_(true) {} // reads
 
   [[nodiscard]] const std::string& bytes() const { return bytes_; }
   [[nodiscard]] bool reading() const { return reading_; }
@@ -31,7 +31,7 @@ class Archive {
     (value(values), ...);
   }
 
- private:
+private:
   void raw(void* data, std::size_t size) {
     if (reading_) {
       if (size > bytes_.size() - position_) {
@@ -66,8 +66,10 @@ class Archive {
   void value(std::vector<T>& x) {
     constexpr bool kPlain = std::is_arithmetic_v<T>;
     x.resize(count(x.size(), kPlain ? sizeof(T) : 1));
-    if constexpr (kPlain) raw(x.data(), x.size() * sizeof(T));
-    else for (T& item : x) value(item);
+    if constexpr (kPlain)
+      raw(x.data(), x.size() * sizeof(T));
+    else
+      for (T& item : x) value(item);
   }
   template <class T, std::size_t N>
   void value(std::array<T, N>& x) {
@@ -96,8 +98,10 @@ class Archive {
     bool there = x.has_value();
     value(there);
     if (reading_) {
-      if (there) x.emplace();
-      else x.reset();
+      if (there)
+        x.emplace();
+      else
+        x.reset();
     }
     if (there) value(*x);
   }
@@ -154,4 +158,4 @@ class Archive {
   bool reading_ = false;
 };
 
-}  // namespace boldmill::cache
+} // namespace boldmill::cache

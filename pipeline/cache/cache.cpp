@@ -28,8 +28,8 @@ std::string digest(std::string_view bytes) {
 }
 
 [[noreturn]] void disk_error(const fs::path& path, std::string_view what, int code) {
-  throw Error(ErrorKind::disk, path.filename().string() + ": " + std::string(what) + " failed: " +
-                                   std::generic_category().message(code));
+  throw Error(ErrorKind::disk, path.filename().string() + ": " + std::string(what) +
+                                   " failed: " + std::generic_category().message(code));
 }
 
 void write_all(int fd, std::string_view bytes, const fs::path& path) {
@@ -43,7 +43,7 @@ void write_all(int fd, std::string_view bytes, const fs::path& path) {
   }
 }
 
-}  // namespace
+} // namespace
 
 std::string sha256_hex(std::string_view bytes) {
   static constexpr char kHex[] = "0123456789abcdef";
@@ -155,4 +155,4 @@ void sweep_leftovers(const fs::path& directory) {
   }
 }
 
-}  // namespace boldmill::cache
+} // namespace boldmill::cache

@@ -28,7 +28,7 @@ namespace boldmill::cache {
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 class Cache {
- public:
+public:
   // An empty directory name disables the cache.
   explicit Cache(std::filesystem::path directory);
 
@@ -49,7 +49,7 @@ class Cache {
         reader(loaded);
         if (reader.at_end()) return loaded;
       } catch (const Error& error) {
-        if (error.kind() != ErrorKind::input) throw;  // an unreadable entry is computed again
+        if (error.kind() != ErrorKind::input) throw; // an unreadable entry is computed again
       }
     }
     T computed = compute();
@@ -59,7 +59,7 @@ class Cache {
     return computed;
   }
 
- private:
+private:
   [[nodiscard]] std::filesystem::path path_of(const std::string& key) const;
   std::filesystem::path directory_;
 };
@@ -67,4 +67,4 @@ class Cache {
 // Removes what dead processes left behind: "*.part-<pid>" whose process is gone.
 void sweep_leftovers(const std::filesystem::path& directory);
 
-}  // namespace boldmill::cache
+} // namespace boldmill::cache

@@ -20,7 +20,7 @@ struct Estimate {
 void archive(Archive& a, Estimate& e) { a(e.n, e.matrix, e.volume, e.map, e.table); }
 
 class CacheTest : public testing::Test {
- protected:
+protected:
   void SetUp() override {
     directory_ = fs::path(testing::TempDir()) / ("boldmill_cache_" + std::to_string(::getpid()));
     fs::remove_all(directory_);
@@ -40,7 +40,8 @@ Estimate example() {
   auto field = std::make_shared<DisplacementField>();
   field->grid = grid;
   field->mm.assign(3 * grid.n_voxels(), 0.25F);
-  e.map.then(Affine(2.0 * Affine::Identity())).then(std::shared_ptr<const DisplacementField>(field));
+  e.map.then(Affine(2.0 * Affine::Identity()))
+      .then(std::shared_ptr<const DisplacementField>(field));
   e.table["a"] = {1.0, std::nan("")};
   return e;
 }
@@ -48,7 +49,8 @@ Estimate example() {
 TEST_F(CacheTest, GivesBackWhatWasStoredAndDoesNotComputeAgain) {
   const Cache cache(directory_);
   const Estimate first = cache.value<Estimate>("k", example);
-  const Estimate again = cache.value<Estimate>("k", []() -> Estimate { throw Error(ErrorKind::internal, "computed"); });
+  const Estimate again = cache.value<Estimate>(
+      "k", []() -> Estimate { throw Error(ErrorKind::internal, "computed"); });
   EXPECT_EQ(again.n, 42);
   EXPECT_EQ(again.matrix, first.matrix);
   EXPECT_EQ(again.volume.data, first.volume.data);
@@ -115,5 +117,5 @@ TEST(Sha256, OfTheStandardExample) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
-}  // namespace
-}  // namespace boldmill::cache
+} // namespace
+} // namespace boldmill::cache

@@ -41,7 +41,8 @@ void add_params(CLI::App& app, Params& params) {
         if (!CLI::detail::lexical_cast(value, number)) return flag + ": not a number: " + value;
         if (!(number >= limits.low && number <= limits.high)) {
           std::ostringstream why;
-          why << flag << ": found " << value << ", expected " << limits.low << " to " << limits.high;
+          why << flag << ": found " << value << ", expected " << limits.low << " to "
+              << limits.high;
           return why.str();
         }
         return {};
@@ -60,4 +61,4 @@ void add_params(CLI::App& app, Params& params) {
 // Defined in pipeline/cli/stages/<stage>_command.cpp, listed in pipeline/cli/stage_list.cpp.
 using AddStage = void (*)(CLI::App& stage_app);
 
-}  // namespace boldmill::cli
+} // namespace boldmill::cli

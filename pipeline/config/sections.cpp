@@ -22,7 +22,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-}  // namespace
+} // namespace
 
 std::string nearest(std::string_view name, const std::vector<std::string>& known) {
   std::string best;
@@ -48,9 +48,12 @@ std::string describe(const Limits& limits) {
   }
   const bool low = std::isfinite(limits.low);
   const bool high = std::isfinite(limits.high);
-  if (low && high) text << limits.low << " to " << limits.high;
-  else if (low) text << ">= " << limits.low;
-  else if (high) text << "<= " << limits.high;
+  if (low && high)
+    text << limits.low << " to " << limits.high;
+  else if (low)
+    text << ">= " << limits.low;
+  else if (high)
+    text << "<= " << limits.high;
   return text.str();
 }
 
@@ -74,5 +77,5 @@ std::string out_of_limits(const Json& value, const Limits& limits) {
   return bad(value) ? describe(limits) : "";
 }
 
-}  // namespace detail
-}  // namespace boldmill::config
+} // namespace detail
+} // namespace boldmill::config

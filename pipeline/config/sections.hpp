@@ -28,19 +28,28 @@ struct IsVector<std::vector<T>> : std::true_type {};
 
 template <class Field>
 std::string_view type_name() {
-  if constexpr (std::is_same_v<Field, bool>) return "true or false";
-  else if constexpr (std::is_integral_v<Field>) return "a whole number";
-  else if constexpr (std::is_floating_point_v<Field>) return "a number";
-  else if constexpr (std::is_same_v<Field, std::string>) return "text";
-  else return "a list";
+  if constexpr (std::is_same_v<Field, bool>)
+    return "true or false";
+  else if constexpr (std::is_integral_v<Field>)
+    return "a whole number";
+  else if constexpr (std::is_floating_point_v<Field>)
+    return "a number";
+  else if constexpr (std::is_same_v<Field, std::string>)
+    return "text";
+  else
+    return "a list";
 }
 
 template <class Field>
 bool has_type(const Json& value) {
-  if constexpr (std::is_same_v<Field, bool>) return value.is_boolean();
-  else if constexpr (std::is_integral_v<Field>) return value.is_number_integer();
-  else if constexpr (std::is_floating_point_v<Field>) return value.is_number();
-  else if constexpr (std::is_same_v<Field, std::string>) return value.is_string();
+  if constexpr (std::is_same_v<Field, bool>)
+    return value.is_boolean();
+  else if constexpr (std::is_integral_v<Field>)
+    return value.is_number_integer();
+  else if constexpr (std::is_floating_point_v<Field>)
+    return value.is_number();
+  else if constexpr (std::is_same_v<Field, std::string>)
+    return value.is_string();
   else {
     if (!value.is_array()) return false;
     for (const Json& item : value) {
@@ -50,15 +59,16 @@ bool has_type(const Json& value) {
   }
 }
 
-std::string out_of_limits(const Json& value, const Limits& limits);  // "" when fine
+std::string out_of_limits(const Json& value, const Limits& limits); // "" when fine
 
-}  // namespace detail
+} // namespace detail
 
 template <class Params>
 [[nodiscard]] Json section_to_json(const Params& params) {
   Json out = Json::object();
-  for_each_field(params, [&out](std::string_view name, const auto& field, std::string_view,
-                                std::string_view, const Limits&) { out[std::string(name)] = field; });
+  for_each_field(params,
+                 [&out](std::string_view name, const auto& field, std::string_view,
+                        std::string_view, const Limits&) { out[std::string(name)] = field; });
   return out;
 }
 
@@ -105,11 +115,16 @@ template <class Params>
                                std::string_view help, const Limits& limits) {
     using Field = std::remove_cvref_t<decltype(field)>;
     Json entry = Json::object();
-    if constexpr (std::is_same_v<Field, bool>) entry["type"] = "boolean";
-    else if constexpr (std::is_integral_v<Field>) entry["type"] = "integer";
-    else if constexpr (std::is_floating_point_v<Field>) entry["type"] = "number";
-    else if constexpr (std::is_same_v<Field, std::string>) entry["type"] = "string";
-    else entry["type"] = "array";
+    if constexpr (std::is_same_v<Field, bool>)
+      entry["type"] = "boolean";
+    else if constexpr (std::is_integral_v<Field>)
+      entry["type"] = "integer";
+    else if constexpr (std::is_floating_point_v<Field>)
+      entry["type"] = "number";
+    else if constexpr (std::is_same_v<Field, std::string>)
+      entry["type"] = "string";
+    else
+      entry["type"] = "array";
     entry["description"] = std::string(help) + (unit.empty() ? "" : " [" + std::string(unit) + "]");
     entry["default"] = field;
     if (!unit.empty()) entry["unit"] = unit;
@@ -121,4 +136,4 @@ template <class Params>
   return Json{{"type", "object"}, {"additionalProperties", false}, {"properties", properties}};
 }
 
-}  // namespace boldmill::config
+} // namespace boldmill::config

@@ -28,7 +28,7 @@ std::string gigabytes(std::size_t bytes) {
 }
 
 class Execution {
- public:
+public:
   Execution(const std::vector<Task>& tasks, const Options& options)
       : tasks_(tasks), options_(options), reports_(tasks.size()), waiting_for_(tasks.size()),
         dependents_(tasks.size()) {
@@ -36,7 +36,8 @@ class Execution {
       waiting_for_[t] = tasks[t].after.size();
       total_s_ += tasks[t].estimated_s;
       for (const std::size_t before : tasks[t].after) {
-        if (before >= t) throw Error(ErrorKind::internal, tasks[t].id + ": depends on a later task");
+        if (before >= t)
+          throw Error(ErrorKind::internal, tasks[t].id + ": depends on a later task");
         dependents_[before].push_back(t);
       }
     }
@@ -59,7 +60,7 @@ class Execution {
     return std::move(reports_);
   }
 
- private:
+private:
   [[nodiscard]] bool halted() const { return halted_ || options_.stop.stop_requested(); }
 
   // Starts what may start. Called with the lock held; never waits.
@@ -82,7 +83,8 @@ class Execution {
         const std::size_t bytes = tasks_[t].peak_bytes;
         if (options_.budget_bytes > 0 && bytes > options_.budget_bytes) {
           end(t, State::failed,
-              {ErrorKind::input, tasks_[t].id + ": needs " + gigabytes(bytes) + " of memory, the limit is " +
+              {ErrorKind::input, tasks_[t].id + ": needs " + gigabytes(bytes) +
+                                     " of memory, the limit is " +
                                      gigabytes(options_.budget_bytes)});
           changed = true;
           continue;
@@ -136,6 +138,9 @@ class Execution {
   void end(std::size_t t, State state, const Failure& failure) {
     reports_[t].state = state;
     reports_[t].failure = failure;
+    if ((state == State::failed || state == State::skipped) && tasks_[t].on_failure) {
+      tasks_[t].on_failure(failure);
+    }
     ++n_ended_;
     ended_s_ += tasks_[t].estimated_s;
     for (const std::size_t next : dependents_[t]) --waiting_for_[next];
@@ -167,13 +172,14 @@ class Execution {
   double ended_s_ = 0.0;
 };
 
-}  // namespace
+} // namespace
 
 std::vector<Report> execute(const std::vector<Task>& tasks, const Options& options) {
   if (options.slots < 1) {
-    throw Error(ErrorKind::usage, "nprocs: found " + std::to_string(options.slots) + ", expected 1 or more");
+    throw Error(ErrorKind::usage,
+                "nprocs: found " + std::to_string(options.slots) + ", expected 1 or more");
   }
   return Execution(tasks, options).run();
 }
 
-}  // namespace boldmill::schedule
+} // namespace boldmill::schedule

@@ -14,21 +14,23 @@
 namespace boldmill::schedule {
 
 struct Task {
-  std::string id;                  // unique, shown to people
-  std::vector<std::size_t> after;  // indices of tasks that must have ended; all below this one's
-  bool needs_success = true;       // skipped when one of `after` did not succeed
-  std::size_t peak_bytes = 0;      // admission: the sum over running tasks stays within the budget
+  std::string id;                 // unique, shown to people
+  std::vector<std::size_t> after; // indices of tasks that must have ended; all below this one's
+  bool needs_success = true;      // skipped when one of `after` did not succeed
+  std::size_t peak_bytes = 0;     // admission: the sum over running tasks stays within the budget
   double estimated_s = 0.0;
   std::function<void(const Context&)> body;
+  // Called once when the task failed or was skipped, before its dependents start. Must not throw.
+  std::function<void(const Failure&)> on_failure;
 };
 
 enum class State { pending, running, done, failed, skipped, stopped };
 
 struct Report {
   State state = State::pending;
-  Failure failure;      // failed, skipped
-  double wall_s = 0.0;  // running time
-  double cpu_s = 0.0;   // of the thread that ran the body
+  Failure failure;     // failed, skipped
+  double wall_s = 0.0; // running time
+  double cpu_s = 0.0;  // of the thread that ran the body
 };
 
 struct Event {
@@ -36,15 +38,15 @@ struct Event {
   State state;
   std::size_t n_ended;
   std::size_t n_tasks;
-  double remaining_s;  // estimate from the work that has ended; NaN at the start
+  double remaining_s; // estimate from the work that has ended; NaN at the start
 };
 
 struct Options {
-  int slots = 1;                   // tasks at once, and threads
-  std::size_t budget_bytes = 0;    // 0: unlimited
-  std::stop_token stop;            // no task is started after a request; running bodies see it too
+  int slots = 1;                // tasks at once, and threads
+  std::size_t budget_bytes = 0; // 0: unlimited
+  std::stop_token stop;         // no task is started after a request; running bodies see it too
   bool stop_on_first_failure = false;
-  std::function<void(const Event&)> on_event;  // called under a lock, from any thread
+  std::function<void(const Event&)> on_event; // called under a lock, from any thread
 };
 
 // Returns when every task has ended. Tasks are admitted in index order, smaller ones may overtake
@@ -52,4 +54,4 @@ struct Options {
 // disk failure nothing more is started. Reports are in task order.
 [[nodiscard]] std::vector<Report> execute(const std::vector<Task>& tasks, const Options& options);
 
-}  // namespace boldmill::schedule
+} // namespace boldmill::schedule

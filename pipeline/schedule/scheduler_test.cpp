@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 Task make_task(std::string id, std::function<void(const Context&)> body,
                std::vector<std::size_t> after = {}, std::size_t bytes = 0) {
-  return {std::move(id), std::move(after), true, bytes, 1.0, std::move(body)};
+  return {std::move(id), std::move(after), true, bytes, 1.0, std::move(body), {}};
 }
 
 TEST(Scheduler, RunsEveryTaskAfterItsPredecessors) {
@@ -27,10 +27,13 @@ TEST(Scheduler, RunsEveryTaskAfterItsPredecessors) {
     std::vector<std::size_t> after;
     if (t >= 3) after = {t - 3, t / 2};
     if (t >= 3 && t - 3 == t / 2) after = {t / 2};
-    tasks.push_back(make_task("t" + std::to_string(t), [&, t, after](const Context&) {
-      for (const auto a : after) violations += done[a] ? 0 : 1;
-      done[t] = true;
-    }, after));
+    tasks.push_back(make_task(
+        "t" + std::to_string(t),
+        [&, t, after](const Context&) {
+          for (const auto a : after) violations += done[a] ? 0 : 1;
+          done[t] = true;
+        },
+        after));
   }
   const auto reports = execute(tasks, {.slots = 8});
   for (const auto& report : reports) EXPECT_EQ(report.state, State::done);
@@ -40,14 +43,18 @@ TEST(Scheduler, RunsEveryTaskAfterItsPredecessors) {
 TEST(Scheduler, AFailureSkipsDependentsOnlyAndNamesTheReason) {
   std::vector<Task> tasks;
   std::atomic<int> ran{0};
-  tasks.push_back(make_task("bad", [](const Context&) { throw Error(ErrorKind::input, "sub-01: broken"); }));
+  tasks.push_back(
+      make_task("bad", [](const Context&) { throw Error(ErrorKind::input, "sub-01: broken"); }));
   tasks.push_back(make_task("child", [&](const Context&) { ++ran; }, {0}));
   tasks.push_back(make_task("grandchild", [&](const Context&) { ++ran; }, {1}));
   tasks.push_back(make_task("sibling", [&](const Context&) { ++ran; }));
   tasks.push_back(make_task("anyway", [&](const Context&) { ++ran; }, {0}));
   tasks.back().needs_success = false;
   tasks.push_back(make_task("odd", [](const Context&) { throw 7; }));
+  std::string told;
+  tasks[2].on_failure = [&](const Failure& failure) { told = failure.message; };
   const auto reports = execute(tasks, {.slots = 8});
+  EXPECT_EQ(told, "sub-01: broken");
   EXPECT_EQ(reports[0].state, State::failed);
   EXPECT_EQ(reports[1].state, State::skipped);
   EXPECT_EQ(reports[2].state, State::skipped);
@@ -74,17 +81,20 @@ TEST(Scheduler, NeverExceedsSlotsOrBudgetWithInnerLoops) {
   std::vector<Task> tasks;
   for (std::size_t t = 0; t < 200; ++t) {
     const std::size_t need = 100 + 37 * (t % 7);
-    tasks.push_back(make_task("t" + std::to_string(t), [&, need](const Context& context) {
-      raise(most_alive, ++alive);
-      raise(most_bytes, bytes += need);
-      std::vector<double> x(64);
-      parallel_blocks(context, 64, 1, [&](std::size_t begin, std::size_t) {
-        for (int i = 0; i < 2000; ++i) x[begin] += static_cast<double>(i);
-        std::this_thread::sleep_for(20us);
-      });
-      bytes -= need;
-      --alive;
-    }, {}, need));
+    tasks.push_back(make_task(
+        "t" + std::to_string(t),
+        [&, need](const Context& context) {
+          raise(most_alive, ++alive);
+          raise(most_bytes, bytes += need);
+          std::vector<double> x(64);
+          parallel_blocks(context, 64, 1, [&](std::size_t begin, std::size_t) {
+            for (int i = 0; i < 2000; ++i) x[begin] += static_cast<double>(i);
+            std::this_thread::sleep_for(20us);
+          });
+          bytes -= need;
+          --alive;
+        },
+        {}, need));
   }
   const auto reports = execute(tasks, {.slots = 8, .budget_bytes = kBudget});
   for (const auto& report : reports) EXPECT_EQ(report.state, State::done);
@@ -96,8 +106,10 @@ TEST(Scheduler, NeverExceedsSlotsOrBudgetWithInnerLoops) {
 TEST(Scheduler, RefusesByNameWhatCanNeverFit) {
   std::vector<Task> tasks;
   std::atomic<int> ran{0};
-  tasks.push_back(make_task("sub-9_rest", [&](const Context&) { ++ran; }, {}, 3'000'000'000));
-  tasks.push_back(make_task("small", [&](const Context&) { ++ran; }, {}, 10));
+  tasks.push_back(make_task(
+      "sub-9_rest", [&](const Context&) { ++ran; }, {}, 3'000'000'000));
+  tasks.push_back(make_task(
+      "small", [&](const Context&) { ++ran; }, {}, 10));
   const auto reports = execute(tasks, {.slots = 2, .budget_bytes = 1'000'000'000});
   EXPECT_EQ(reports[0].state, State::failed);
   EXPECT_NE(reports[0].failure.message.find("sub-9_rest: needs 3.00 GB"), std::string::npos);
@@ -113,7 +125,8 @@ TEST(Scheduler, AStopRequestEndsRunningBodiesAndStartsNothing) {
     tasks.push_back(make_task("t" + std::to_string(t), [&](const Context& context) {
       if (++started == 4) source.request_stop();
       for (;;) {
-        parallel_blocks(context, 4, 1, [](std::size_t, std::size_t) { std::this_thread::sleep_for(1ms); });
+        parallel_blocks(context, 4, 1,
+                        [](std::size_t, std::size_t) { std::this_thread::sleep_for(1ms); });
       }
     }));
   }
@@ -124,7 +137,8 @@ TEST(Scheduler, AStopRequestEndsRunningBodiesAndStartsNothing) {
 
 TEST(Scheduler, ADiskFailureHaltsTheRest) {
   std::vector<Task> tasks;
-  tasks.push_back(make_task("full", [](const Context&) { throw Error(ErrorKind::disk, "no space left"); }));
+  tasks.push_back(
+      make_task("full", [](const Context&) { throw Error(ErrorKind::disk, "no space left"); }));
   tasks.push_back(make_task("later", [](const Context&) {}, {}));
   const auto reports = execute(tasks, {.slots = 1});
   EXPECT_EQ(reports[0].state, State::failed);
@@ -133,7 +147,8 @@ TEST(Scheduler, ADiskFailureHaltsTheRest) {
 
 TEST(Scheduler, EventsCountEveryTask) {
   std::vector<Task> tasks;
-  for (int t = 0; t < 20; ++t) tasks.push_back(make_task("t" + std::to_string(t), [](const Context&) {}));
+  for (int t = 0; t < 20; ++t)
+    tasks.push_back(make_task("t" + std::to_string(t), [](const Context&) {}));
   std::size_t last = 0;
   Options options{.slots = 8};
   options.on_event = [&](const Event& event) { last = event.n_ended; };
@@ -141,5 +156,5 @@ TEST(Scheduler, EventsCountEveryTask) {
   EXPECT_EQ(last, 20U);
 }
 
-}  // namespace
-}  // namespace boldmill::schedule
+} // namespace
+} // namespace boldmill::schedule

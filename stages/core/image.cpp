@@ -128,4 +128,4 @@ Eigen::Vector3d center_of_mass_mm(const Volume& volume) {
   return mass > 0.0 ? volume.grid.to_mm(moment / mass) : volume.grid.center_mm();
 }
 
-}  // namespace boldmill
+} // namespace boldmill

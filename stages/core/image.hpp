@@ -30,13 +30,13 @@ struct Grid {
   [[nodiscard]] bool contains(int i, int j, int k) const {
     return i >= 0 && j >= 0 && k >= 0 && i < shape[0] && j < shape[1] && k < shape[2];
   }
-  [[nodiscard]] Eigen::Vector3d spacing_mm() const;           // length of each voxel edge
-  [[nodiscard]] double voxel_volume_mm3() const;              // always positive
+  [[nodiscard]] Eigen::Vector3d spacing_mm() const; // length of each voxel edge
+  [[nodiscard]] double voxel_volume_mm3() const;    // always positive
   [[nodiscard]] Eigen::Vector3d to_mm(const Eigen::Vector3d& voxel) const;
-  [[nodiscard]] Eigen::Vector3d to_voxel(const Eigen::Vector3d& mm) const;  // inverts each call
-  [[nodiscard]] Eigen::Vector3d center_mm() const;            // middle of the field of view
-  [[nodiscard]] bool left_handed() const;                     // determinant of the affine < 0
-  [[nodiscard]] std::string orientation() const;              // nearest axis codes, e.g. "LAS"
+  [[nodiscard]] Eigen::Vector3d to_voxel(const Eigen::Vector3d& mm) const; // inverts each call
+  [[nodiscard]] Eigen::Vector3d center_mm() const; // middle of the field of view
+  [[nodiscard]] bool left_handed() const;          // determinant of the affine < 0
+  [[nodiscard]] std::string orientation() const;   // nearest axis codes, e.g. "LAS"
   // Same shape, and every corner within `tolerance_mm`.
   [[nodiscard]] bool same_as(const Grid& other, double tolerance_mm = 1e-3) const;
 };
@@ -47,7 +47,7 @@ struct Grid {
 template <class T>
 struct Image {
   Grid grid;
-  std::vector<T> data;  // grid.n_voxels() values, i fastest
+  std::vector<T> data; // grid.n_voxels() values, i fastest
 
   Image() = default;
   explicit Image(const Grid& g, T value = T{}) : grid(g), data(g.n_voxels(), value) {}
@@ -56,8 +56,8 @@ struct Image {
 };
 
 using Volume = Image<float>;
-using Mask = Image<std::uint8_t>;          // 0 or 1
-using LabelImage = Image<std::int32_t>;    // 0 is background
+using Mask = Image<std::uint8_t>;       // 0 or 1
+using LabelImage = Image<std::int32_t>; // 0 is background
 
 // A 4-D image, volume after volume: data[t * grid.n_voxels() + voxel].
 struct Series {
@@ -75,9 +75,9 @@ struct Series {
 };
 
 [[nodiscard]] std::size_t count(const Mask& mask);
-[[nodiscard]] std::vector<std::size_t> indices_of(const Mask& mask);  // ascending
-[[nodiscard]] double dice(const Mask& a, const Mask& b);  // same grid; NaN when both are empty
+[[nodiscard]] std::vector<std::size_t> indices_of(const Mask& mask); // ascending
+[[nodiscard]] double dice(const Mask& a, const Mask& b); // same grid; NaN when both are empty
 // Centre of intensity in mm over positive finite voxels; the grid's centre when there are none.
 [[nodiscard]] Eigen::Vector3d center_of_mass_mm(const Volume& volume);
 
-}  // namespace boldmill
+} // namespace boldmill

@@ -20,7 +20,8 @@ void prefilter_line(float* line, int n, std::size_t stride, std::vector<double>&
   c.resize(static_cast<std::size_t>(n));
   const auto size = static_cast<std::size_t>(n);
   for (std::size_t i = 0; i < size; ++i) c[i] = kGain * static_cast<double>(line[i * stride]);
-  // Mirror initialisation: exact sum over one period for short lines, truncated where pole^k < 1e-9.
+  // Mirror initialisation: exact sum over one period for short lines, truncated where pole^k <
+  // 1e-9.
   constexpr std::size_t kHorizon = 16;
   double sum = c[0];
   if (size > kHorizon) {
@@ -82,7 +83,7 @@ void for_each_target(const Grid& source, const Grid& target, const PointMap& tar
   });
 }
 
-}  // namespace
+} // namespace
 
 bool inside_image(const Shape3& shape, double x, double y, double z) {
   return x >= -0.5 && y >= -0.5 && z >= -0.5 && x <= shape[0] - 0.5 && y <= shape[1] - 0.5 &&
@@ -121,7 +122,8 @@ void bspline_prefilter(float* data, const Shape3& shape) {
   const auto ny = static_cast<std::size_t>(shape[1]);
   const auto nz = static_cast<std::size_t>(shape[2]);
   std::vector<double> work;
-  for (std::size_t row = 0; row < ny * nz; ++row) prefilter_line(data + row * nx, shape[0], 1, work);
+  for (std::size_t row = 0; row < ny * nz; ++row)
+    prefilter_line(data + row * nx, shape[0], 1, work);
   for (std::size_t k = 0; k < nz; ++k) {
     for (std::size_t i = 0; i < nx; ++i) {
       prefilter_line(data + k * nx * ny + i, shape[1], nx, work);
@@ -191,21 +193,21 @@ Volume resample(const Volume& source, const Grid& target, const PointMap& target
   for_each_target(source.grid, target, target_to_source, context,
                   [&](std::size_t v, const Eigen::Vector3d& x) {
                     switch (interpolation) {
-                      case Interpolation::nearest:
-                        if (inside_image(shape, x[0], x[1], x[2])) {
-                          const auto at = [&](int axis) {
-                            return std::clamp(static_cast<int>(std::lround(x[axis])), 0,
-                                              shape[static_cast<std::size_t>(axis)] - 1);
-                          };
-                          out.data[v] = data[source.grid.index(at(0), at(1), at(2))];
-                        }
-                        break;
-                      case Interpolation::linear:
-                        out.data[v] = sample_linear(data, shape, x[0], x[1], x[2], outside);
-                        break;
-                      case Interpolation::cubic_bspline:
-                        out.data[v] = sample_bspline(data, shape, x[0], x[1], x[2], outside);
-                        break;
+                    case Interpolation::nearest:
+                      if (inside_image(shape, x[0], x[1], x[2])) {
+                        const auto at = [&](int axis) {
+                          return std::clamp(static_cast<int>(std::lround(x[axis])), 0,
+                                            shape[static_cast<std::size_t>(axis)] - 1);
+                        };
+                        out.data[v] = data[source.grid.index(at(0), at(1), at(2))];
+                      }
+                      break;
+                    case Interpolation::linear:
+                      out.data[v] = sample_linear(data, shape, x[0], x[1], x[2], outside);
+                      break;
+                    case Interpolation::cubic_bspline:
+                      out.data[v] = sample_bspline(data, shape, x[0], x[1], x[2], outside);
+                      break;
                     }
                   });
   return out;
@@ -231,12 +233,11 @@ Mask resample_mask(const Mask& source, const Grid& target, const PointMap& targe
                    const Context& context) {
   const std::vector<float> membership(source.data.begin(), source.data.end());
   Mask out(target, 0);
-  for_each_target(source.grid, target, target_to_source, context,
-                  [&](std::size_t v, const Eigen::Vector3d& x) {
-                    const float value =
-                        sample_linear(membership.data(), source.grid.shape, x[0], x[1], x[2]);
-                    out.data[v] = value >= 0.5F ? 1 : 0;
-                  });
+  for_each_target(
+      source.grid, target, target_to_source, context, [&](std::size_t v, const Eigen::Vector3d& x) {
+        const float value = sample_linear(membership.data(), source.grid.shape, x[0], x[1], x[2]);
+        out.data[v] = value >= 0.5F ? 1 : 0;
+      });
   return out;
 }
 
@@ -259,4 +260,4 @@ std::vector<double> source_coordinates(const Grid& source, const Grid& target,
   return coordinates;
 }
 
-}  // namespace boldmill
+} // namespace boldmill

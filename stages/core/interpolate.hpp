@@ -48,4 +48,4 @@ enum class Interpolation { nearest, linear, cubic_bspline };
                                                      const PointMap& target_to_source,
                                                      const Context& context);
 
-}  // namespace boldmill
+} // namespace boldmill

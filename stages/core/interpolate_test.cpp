@@ -34,7 +34,7 @@ TEST(SampleLinear, GivesTheOutsideValueBeyondHalfAVoxel) {
 
 TEST(Bspline, InterpolatesTheSamples) {
   Grid grid;
-  grid.shape = {23, 9, 18};  // one axis below, two above the truncation horizon of the prefilter
+  grid.shape = {23, 9, 18}; // one axis below, two above the truncation horizon of the prefilter
   Volume volume(grid);
   Random random(3);
   for (float& value : volume.data) value = static_cast<float>(random.normal());
@@ -64,17 +64,19 @@ TEST(Bspline, IsThirdOrderAccurateOnASmoothFunction) {
 TEST(Resample, AKnownShiftMovesTheImageTheRightWay) {
   Grid grid;
   grid.shape = {10, 8, 6};
-  grid.affine.diagonal() << -2, 2, 3, 1;  // left-handed on purpose
+  grid.affine.diagonal() << -2, 2, 3, 1; // left-handed on purpose
   Volume source(grid);
   source.at(4, 3, 2) = 1.0F;
   Affine target_to_source = Affine::Identity();
-  target_to_source(0, 3) = 2.0;  // looks 2 mm to the right: the bright voxel appears 2 mm to the left
-  for (const auto kind : {Interpolation::nearest, Interpolation::linear, Interpolation::cubic_bspline}) {
+  target_to_source(0, 3) =
+      2.0; // looks 2 mm to the right: the bright voxel appears 2 mm to the left
+  for (const auto kind :
+       {Interpolation::nearest, Interpolation::linear, Interpolation::cubic_bspline}) {
     const Volume moved = resample(source, grid, PointMap{}.then(target_to_source), kind, Context{});
     EXPECT_NEAR(moved.at(5, 3, 2), 1.0F, 1e-5);
     EXPECT_NEAR(moved.at(4, 3, 2), 0.0F, 1e-5);
   }
 }
 
-}  // namespace
-}  // namespace boldmill
+} // namespace
+} // namespace boldmill

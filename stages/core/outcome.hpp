@@ -35,4 +35,4 @@ auto capture(Body&& body) -> Outcome<decltype(body())> {
   }
 }
 
-}  // namespace boldmill
+} // namespace boldmill

@@ -1,6 +1,6 @@
-// The parallel loop of the project. Blocks have a fixed size, so what a block computes never depends
-// on the number of threads; reductions combine the blocks in order. Runs inside an isolated task
-// arena region: a thread that waits here never picks up an unrelated task.
+// The parallel loop of the project. Blocks have a fixed size, so what a block computes never
+// depends on the number of threads; reductions combine the blocks in order. Runs inside an isolated
+// task arena region: a thread that waits here never picks up an unrelated task.
 #pragma once
 
 #include <tbb/blocked_range.h>
@@ -38,7 +38,8 @@ void parallel_blocks(const Context& context, std::size_t n, std::size_t grain, B
 // The sum over blocks of body(begin, end) -> T, combined in block order: same bits at any number of
 // threads. T needs operator+= and a value-initialised zero, or pass `zero`.
 template <class T, class Body>
-T parallel_sum(const Context& context, std::size_t n, std::size_t grain, const T& zero, Body&& body) {
+T parallel_sum(const Context& context, std::size_t n, std::size_t grain, const T& zero,
+               Body&& body) {
   const std::size_t blocks = n == 0 ? 0 : (n + grain - 1) / grain;
   std::vector<T> partial(blocks, zero);
   parallel_blocks(context, n, grain, [&](std::size_t begin, std::size_t end) {
@@ -49,4 +50,4 @@ T parallel_sum(const Context& context, std::size_t n, std::size_t grain, const T
   return total;
 }
 
-}  // namespace boldmill
+} // namespace boldmill

@@ -47,5 +47,5 @@ TEST(ParallelBlocks, StopsWhenAsked) {
   }
 }
 
-}  // namespace
-}  // namespace boldmill
+} // namespace
+} // namespace boldmill

@@ -23,7 +23,7 @@ std::uint64_t fnv1a(std::uint64_t hash, std::string_view text) {
   return hash;
 }
 
-}  // namespace
+} // namespace
 
 std::uint64_t stream_seed(std::uint64_t seed, std::string_view purpose, std::string_view item) {
   std::uint64_t hash = fnv1a(0xcbf29ce484222325ULL, purpose);
@@ -86,4 +86,4 @@ std::vector<std::size_t> Random::permutation(std::size_t n) {
   return order;
 }
 
-}  // namespace boldmill
+} // namespace boldmill

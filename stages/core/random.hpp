@@ -14,19 +14,19 @@ namespace boldmill {
 
 // xoshiro256** (Blackman & Vigna 2021, doi:10.1145/3460772), seeded by splitmix64.
 class Random {
- public:
+public:
   explicit Random(std::uint64_t seed);
   [[nodiscard]] std::uint64_t bits();
-  [[nodiscard]] double uniform();                       // [0, 1), 53 bits
+  [[nodiscard]] double uniform(); // [0, 1), 53 bits
   [[nodiscard]] double uniform(double low, double high);
-  [[nodiscard]] std::uint64_t below(std::uint64_t n);   // 0..n-1, unbiased; n >= 1
-  [[nodiscard]] double normal();                        // mean 0, SD 1 (Marsaglia's polar method)
-  [[nodiscard]] std::vector<std::size_t> permutation(std::size_t n);  // Fisher-Yates
+  [[nodiscard]] std::uint64_t below(std::uint64_t n); // 0..n-1, unbiased; n >= 1
+  [[nodiscard]] double normal();                      // mean 0, SD 1 (Marsaglia's polar method)
+  [[nodiscard]] std::vector<std::size_t> permutation(std::size_t n); // Fisher-Yates
 
- private:
+private:
   std::uint64_t state_[4];
   double spare_ = 0.0;
   bool has_spare_ = false;
 };
 
-}  // namespace boldmill
+} // namespace boldmill

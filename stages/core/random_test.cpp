@@ -9,7 +9,8 @@ namespace boldmill {
 namespace {
 
 TEST(Random, StreamsAreReproducibleAndDistinct) {
-  EXPECT_EQ(Random(stream_seed(1, "motion", "sub-01")).bits(), Random(stream_seed(1, "motion", "sub-01")).bits());
+  EXPECT_EQ(Random(stream_seed(1, "motion", "sub-01")).bits(),
+            Random(stream_seed(1, "motion", "sub-01")).bits());
   EXPECT_NE(stream_seed(1, "motion", "sub-01"), stream_seed(1, "motion", "sub-02"));
   EXPECT_NE(stream_seed(1, "motion", "sub-01"), stream_seed(2, "motion", "sub-01"));
   EXPECT_NE(stream_seed(1, "ab", "c"), stream_seed(1, "a", "bc"));
@@ -27,7 +28,7 @@ TEST(Random, NormalHasTheRightMoments) {
     squares += x * x;
     fourth += x * x * x * x;
   }
-  EXPECT_NEAR(sum / kN, 0.0, 4.0 / std::sqrt(kN));                  // 4 standard errors
+  EXPECT_NEAR(sum / kN, 0.0, 4.0 / std::sqrt(kN)); // 4 standard errors
   EXPECT_NEAR(squares / kN, 1.0, 4.0 * std::sqrt(2.0 / kN));
   EXPECT_NEAR(fourth / kN, 3.0, 4.0 * std::sqrt(96.0 / kN));
 }
@@ -38,5 +39,5 @@ TEST(Random, PermutationHoldsEveryIndexOnce) {
   for (std::size_t i = 0; i < order.size(); ++i) EXPECT_EQ(order[i], i);
 }
 
-}  // namespace
-}  // namespace boldmill
+} // namespace
+} // namespace boldmill

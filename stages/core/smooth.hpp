@@ -6,7 +6,7 @@
 
 namespace boldmill {
 
-inline constexpr double kFwhmPerSigma = 2.354820045030949;  // 2 sqrt(2 ln 2)
+inline constexpr double kFwhmPerSigma = 2.354820045030949; // 2 sqrt(2 ln 2)
 
 // Sampled Gaussian, truncated at 4 sigma and normalised; edge voxels repeated. sigma per axis in
 // voxels, 0 leaves an axis alone. `components` interleaved values per voxel. In place.
@@ -20,4 +20,4 @@ void gaussian_smooth_in_place(std::vector<float>& data, const std::array<int, 3>
 // are about `spacing_mm`; axes that are already coarser keep their samples.
 [[nodiscard]] Volume downsample(const Volume& volume, double spacing_mm, const Context& context);
 
-}  // namespace boldmill
+} // namespace boldmill

@@ -47,9 +47,9 @@ TEST(Downsample, KeepsPositionsInMillimetres) {
   }
   const Volume coarse = downsample(ramp, 4.0, Context{});
   EXPECT_EQ(coarse.grid.shape, (std::array<int, 3>{10, 11, 9}));
-  const Eigen::Vector3d mm = coarse.grid.to_mm({5, 5, 4});  // away from the edges
+  const Eigen::Vector3d mm = coarse.grid.to_mm({5, 5, 4}); // away from the edges
   EXPECT_NEAR(coarse.at(5, 5, 4), mm[0] + 2.0 * mm[1] - mm[2], 1e-3);
 }
 
-}  // namespace
-}  // namespace boldmill
+} // namespace
+} // namespace boldmill

@@ -15,9 +15,9 @@ namespace boldmill {
 
 struct StageInfo {
   std::string_view name;
-  int version = 1;  // bumped by any change that can move a number
+  int version = 1; // bumped by any change that can move a number
   std::string_view summary;
-  std::span<const std::string_view> references;  // "Author year, journal, doi:..."
+  std::span<const std::string_view> references; // "Author year, journal, doi:..."
 };
 
 // The admissible values of one parameter. Numbers have an inclusive range, text a list of choices.
@@ -47,7 +47,7 @@ struct Limits {
 // What a stage may observe from outside. Never affects a result.
 struct Context {
   std::stop_token stop;
-  std::atomic<std::int64_t>* progress = nullptr;  // work items done, if anyone wants to know
+  std::atomic<std::int64_t>* progress = nullptr; // work items done, if anyone wants to know
 
   void check_stop() const {
     if (stop.stop_requested()) throw Error(ErrorKind::interrupted, "interrupted");
@@ -57,4 +57,4 @@ struct Context {
   }
 };
 
-}  // namespace boldmill
+} // namespace boldmill

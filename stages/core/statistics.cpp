@@ -15,7 +15,7 @@ void drop_missing(std::vector<double>& values) {
   std::erase_if(values, [](double value) { return std::isnan(value); });
 }
 
-}  // namespace
+} // namespace
 
 double mean(std::span<const double> values) {
   double sum = 0.0;
@@ -89,4 +89,4 @@ double pearson(std::span<const double> a, std::span<const double> b) {
   return std::clamp(sab / std::sqrt(saa * sbb), -1.0, 1.0);
 }
 
-}  // namespace boldmill
+} // namespace boldmill

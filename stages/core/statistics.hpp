@@ -9,7 +9,7 @@
 namespace boldmill {
 
 [[nodiscard]] double mean(std::span<const double> values);
-[[nodiscard]] double standard_deviation(std::span<const double> values);  // divisor n - 1
+[[nodiscard]] double standard_deviation(std::span<const double> values); // divisor n - 1
 [[nodiscard]] double median(std::vector<double> values);
 // Median absolute deviation about the median, unscaled.
 [[nodiscard]] double median_absolute_deviation(std::vector<double> values);
@@ -18,4 +18,4 @@ namespace boldmill {
 // Pearson correlation over pairs with both present; NaN when either is constant or n < 2.
 [[nodiscard]] double pearson(std::span<const double> a, std::span<const double> b);
 
-}  // namespace boldmill
+} // namespace boldmill

@@ -32,9 +32,10 @@ TEST(Statistics, QuantileInterpolatesBetweenOrderStatistics) {
 
 TEST(Statistics, PearsonOfKnownPairs) {
   EXPECT_DOUBLE_EQ(pearson(std::vector<double>{1, 2, 3}, std::vector<double>{2, 4, 6}), 1.0);
-  EXPECT_NEAR(pearson(std::vector<double>{1, 2, 3, 4}, std::vector<double>{1, 3, 2, 4}), 0.8, 1e-15);
+  EXPECT_NEAR(pearson(std::vector<double>{1, 2, 3, 4}, std::vector<double>{1, 3, 2, 4}), 0.8,
+              1e-15);
   EXPECT_TRUE(std::isnan(pearson(std::vector<double>{1, 1, 1}, std::vector<double>{1, 2, 3})));
 }
 
-}  // namespace
-}  // namespace boldmill
+} // namespace
+} // namespace boldmill

@@ -82,4 +82,4 @@ double rms_displacement_mm(const Affine& a, const Affine& b, const Eigen::Vector
   return std::sqrt(t.squaredNorm() + (m.transpose() * m).trace() * radius_mm * radius_mm / 5.0);
 }
 
-}  // namespace boldmill
+} // namespace boldmill

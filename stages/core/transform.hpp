@@ -18,7 +18,7 @@ using Affine = Eigen::Matrix4d;
 // the grid u is that of the nearest point of the grid, so the map stays continuous.
 struct DisplacementField {
   Grid grid;
-  std::vector<float> mm;  // 3 * n_voxels, (x, y, z) interleaved
+  std::vector<float> mm; // 3 * n_voxels, (x, y, z) interleaved
 
   [[nodiscard]] Eigen::Vector3d displacement(const Eigen::Vector3d& point_mm) const;
 };
@@ -48,4 +48,4 @@ struct RigidParameters {
 [[nodiscard]] double rms_displacement_mm(const Affine& a, const Affine& b,
                                          const Eigen::Vector3d& center_mm, double radius_mm = 80.0);
 
-}  // namespace boldmill
+} // namespace boldmill

@@ -27,7 +27,10 @@ TEST(Rigid, ParametersAndMatrixAreInverseOfEachOther) {
 TEST(Rigid, TheCentreMovesByTheTranslationOnly) {
   const Eigen::Vector3d center(10, 20, 30);
   const Affine m = rigid_matrix({{1, 2, 3}, {0.3, -0.2, 0.1}}, center);
-  EXPECT_LT(((m.topLeftCorner<3, 3>() * center + m.topRightCorner<3, 1>()) - (center + Eigen::Vector3d(1, 2, 3))).norm(), 1e-12);
+  EXPECT_LT(((m.topLeftCorner<3, 3>() * center + m.topRightCorner<3, 1>()) -
+             (center + Eigen::Vector3d(1, 2, 3)))
+                .norm(),
+            1e-12);
 }
 
 TEST(RmsDisplacement, EqualsTheMeanOverASphereOfPoints) {
@@ -37,7 +40,8 @@ TEST(RmsDisplacement, EqualsTheMeanOverASphereOfPoints) {
   double sum = 0.0;
   int n = 0;
   while (n < 400000) {
-    const Eigen::Vector3d p(random.uniform(-80, 80), random.uniform(-80, 80), random.uniform(-80, 80));
+    const Eigen::Vector3d p(random.uniform(-80, 80), random.uniform(-80, 80),
+                            random.uniform(-80, 80));
     if (p.norm() > 80.0) continue;
     const Eigen::Vector3d x = center + p;
     sum += (a.topLeftCorner<3, 3>() * x + a.topRightCorner<3, 1>() - x).squaredNorm();
@@ -64,5 +68,5 @@ TEST(DisplacementField, IsLinearInsideAndConstantBeyondTheEdge) {
   EXPECT_LT((map({-100, 7, 3}) - Eigen::Vector3d(-108, 8.75, 4)).norm(), 1e-5);
 }
 
-}  // namespace
-}  // namespace boldmill
+} // namespace
+} // namespace boldmill

@@ -1,0 +1,32 @@
+// One function per verb; each returns the exit code of the contract (section 3).
+#pragma once
+
+#include <string>
+
+#include "pipeline/cli/run_options.hpp"
+
+namespace boldmill::cli {
+
+[[nodiscard]] int run_command(const RunOptions& options, const std::string& command);
+[[nodiscard]] int plan_command(const RunOptions& options, const std::string& format);
+[[nodiscard]] int merge_command(const std::string& out, const std::string& command);
+
+struct RerunOptions {
+  std::string file, bids_dir, out;
+  std::vector<std::string> paths;
+  bool verify = false;
+  RunOptions execution;
+};
+[[nodiscard]] int rerun_command(const RerunOptions& options, const std::string& command);
+
+struct SubmitOptions {
+  RunOptions run;
+  std::string engine = "slurm";
+  int max_array_size = 1000;
+  int cpus = 2;
+  std::string account, partition;
+  std::vector<std::string> extra_lines;
+};
+[[nodiscard]] int submit_command(const SubmitOptions& options);
+
+} // namespace boldmill::cli

@@ -1,0 +1,166 @@
+#include <sys/resource.h>
+
+#include <cstdio>
+
+#include "pipeline/bids/text.hpp"
+#include "pipeline/cli/commands.hpp"
+#include "pipeline/cli/process.hpp"
+#include "pipeline/cli/progress.hpp"
+#include "pipeline/cli/stage_command.hpp"
+#include "pipeline/graph/cohort.hpp"
+#include "pipeline/graph/plan.hpp"
+#include "pipeline/schedule/run_study.hpp"
+
+namespace boldmill::cli {
+namespace {
+
+void print_notes(const bids::BidsIndex& index, int verbosity) {
+  std::size_t hidden = 0;
+  for (const bids::Note& note : index.notes) {
+    if (note.level == bids::Level::info && verbosity == 0) {
+      ++hidden;
+      continue;
+    }
+    const std::string_view level = bids::to_string(note.level);
+    std::fprintf(stderr, "%.*s: %s: %s\n", static_cast<int>(level.size()), level.data(),
+                 bids::display(note.where).c_str(), bids::display(note.message, 500).c_str());
+  }
+  if (hidden > 0) std::fprintf(stderr, "%zu notes on the dataset, see boldmill validate\n", hidden);
+}
+
+void refuse_if_nothing_runs(const graph::Study& study) {
+  for (const auto& session : study.index.sessions) {
+    if (session.problem.empty() && !session.runs.empty()) return;
+  }
+  throw Error(ErrorKind::dataset,
+              bids::display(study.index.root.filename().string()) +
+                  ": nothing can be processed, expected a T1w and a BOLD run of someone; "
+                  "boldmill validate says why");
+}
+
+bool print_summary(const schedule::StudyResult& result) {
+  std::size_t n_failed = 0;
+  std::size_t n_warned = 0;
+  for (const auto& run : result.runs) {
+    const bool bad = run.status == "failed" || run.status == "excluded";
+    n_failed += bad ? 1 : 0;
+    n_warned += run.status == "warning" ? 1 : 0;
+    if (run.status == "ok") continue;
+    std::printf("%-8s %s: %s\n", run.status.c_str(), bids::display(run.run_id).c_str(),
+                bids::display(run.reason, 1000).c_str());
+  }
+  for (const auto& person : result.people) {
+    std::printf("%-8s %s: %s\n", person.status.c_str(), bids::display(person.run_id).c_str(),
+                bids::display(person.reason, 1000).c_str());
+  }
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  std::printf(
+      "%zu runs of %zu participant-sessions: %zu fine, %zu with warnings, %zu failed or excluded; "
+      "%.1f s, peak memory %.0f MB\n",
+      result.runs.size(), result.n_people_done, result.runs.size() - n_failed - n_warned, n_warned,
+      n_failed, result.wall_s, static_cast<double>(usage.ru_maxrss) / 1e3);
+  return n_failed == 0 && result.people.empty();
+}
+
+int group_level(const graph::Study& study, const std::string& command, bool all_fine) {
+  graph::CohortRequest request;
+  request.out = study.out;
+  request.command = command;
+  request.dataset_name = study.index.description.name;
+  request.template_note = study.target.note;
+  request.expected = study.header;
+  std::size_t missing = 0;
+  for (const auto& session : study.index.sessions) {
+    const auto path = study.shard_path(session);
+    std::error_code code;
+    if (std::filesystem::exists(path, code)) {
+      request.shards.push_back(path);
+    } else {
+      ++missing;
+      std::printf("missing  %s: not processed, it is not in the cohort file\n",
+                  bids::display(session.id).c_str());
+    }
+  }
+  const graph::CohortSummary summary =
+      graph::run_cohort(request, study.config, study.taxonomy, process_context());
+  for (const auto& item : summary.not_done) {
+    std::printf("not done %s: %s\n", bids::display(item.analysis).c_str(),
+                bids::display(item.reason, 1000).c_str());
+  }
+  std::printf("%zu participant-sessions, %zu runs in the cohort\n", summary.n_rows, summary.n_runs);
+  const auto show = [&](const char* what, const std::filesystem::path& path) {
+    std::printf("%-12s %s\n", what, path.c_str());
+  };
+  show("cohort", study.out / "cohort.h5");
+  show("scores", study.out / "tables" / "circuit_scores.tsv");
+  for (const std::string& prediction : summary.predictions) {
+    show("predictions",
+         study.out / "tables" /
+             ("predictions_" + bids::safe_component(prediction.substr(0, prediction.find('/'))) +
+              ".tsv"));
+  }
+  show("report", study.out / "index.html");
+  std::printf("Research use only: not a medical device.\n");
+  return all_fine && missing == 0 ? exit_ok : exit_some_failed;
+}
+
+} // namespace
+
+int run_command(const RunOptions& options, const std::string& command) {
+  const Context context = process_context();
+  const auto study = graph::open_study(request_of(options, command), options.dry_run, context);
+  print_notes(study->index, options.verbosity);
+  if (options.level != "group") refuse_if_nothing_runs(*study);
+  graph::finish_study(*study, context);
+  for (const std::string& note : study->target.notes) {
+    if (options.verbosity > 0) std::fprintf(stderr, "note: %s\n", note.c_str());
+  }
+  if (!study->target.note.empty()) std::fprintf(stderr, "note: %s\n", study->target.note.c_str());
+  if (options.dry_run) {
+    const graph::Plan plan =
+        graph::make_plan(*study, options.level != "group", options.level != "participant");
+    std::fputs(graph::plan_text(plan).c_str(), stdout);
+    return exit_ok;
+  }
+  bool all_fine = true;
+  if (options.level != "group") {
+    const graph::Plan plan = graph::make_plan(*study, true, false);
+    schedule::StudyOptions execution;
+    execution.nprocs = nprocs_of(options);
+    execution.budget_bytes = budget_of(options);
+    execution.stop_on_first_failure = options.stop_on_first_failure;
+    execution.stop = context.stop;
+    schedule::StudyResult result;
+    {
+      Progress progress(options.progress, options.verbosity);
+      execution.on_event = [&](const graph::PlanNode& node, const schedule::Event& event) {
+        progress(node, event);
+      };
+      result = schedule::run_study(*study, plan, execution);
+    }
+    all_fine = print_summary(result);
+    if (result.fatal) throw Error(result.fatal->kind, result.fatal->message);
+    if (result.interrupted)
+      throw Error(ErrorKind::interrupted,
+                  "interrupted: the same command continues where it stopped");
+    if (options.stop_on_first_failure && !all_fine) return exit_some_failed;
+  }
+  if (options.level == "participant") return all_fine ? exit_ok : exit_some_failed;
+  return group_level(*study, command, all_fine);
+}
+
+int plan_command(const RunOptions& options, const std::string& format) {
+  const Context context = process_context();
+  const auto study = graph::open_study(request_of(options, ""), true, context);
+  graph::finish_study(*study, context);
+  const graph::Plan plan =
+      graph::make_plan(*study, options.level != "group", options.level != "participant");
+  const std::string text = format == "json"  ? graph::plan_json(plan)
+                           : format == "dot" ? graph::plan_dot(plan)
+                                             : graph::plan_text(plan);
+  std::fputs(text.c_str(), stdout);
+  return exit_ok;
+}
+
+} // namespace boldmill::cli

@@ -1,0 +1,285 @@
+#include "pipeline/config/config.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+namespace boldmill::config {
+namespace fs = std::filesystem;
+namespace {
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    throw Error(ErrorKind::usage, path.filename().string() + ": the configuration cannot be read");
+  }
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+Json parse_json(const std::string& text, const std::string& source) {
+  try {
+    return Json::parse(text, nullptr, true, true);
+  } catch (const Json::parse_error& error) {
+    throw Error(ErrorKind::usage, source + ": not valid JSON: " + error.what());
+  }
+}
+
+void apply_files(const Json& files, Config& config, std::vector<std::string>& errors) {
+  if (!files.is_object()) {
+    errors.emplace_back("files: expected an object of role: path");
+    return;
+  }
+  std::vector<std::string> roles;
+  for (const auto& [role, help] : file_roles()) roles.push_back(role);
+  for (const auto& item : files.items()) {
+    if (!file_roles().contains(item.key())) {
+      const std::string hint = nearest(item.key(), roles);
+      errors.push_back("files." + item.key() + ": unknown key" +
+                       (hint.empty() ? "" : ", did you mean files." + hint + "?"));
+    } else if (item.value().is_string()) {
+      const std::string path = item.value().get<std::string>();
+      config.files[item.key()] = {path, fs::path(path).filename().string(), ""};
+    } else if (item.value().is_object() && item.value().contains("name") &&
+               item.value().contains("sha256") && item.value()["name"].is_string() &&
+               item.value()["sha256"].is_string()) {
+      config.files[item.key()] = {"", item.value()["name"].get<std::string>(),
+                                  item.value()["sha256"].get<std::string>()};
+    } else {
+      errors.push_back("files." + item.key() + ": found " + item.value().dump() +
+                       ", expected a path or {name, sha256}");
+    }
+  }
+}
+
+void overlay(const Json& json, Config& config, std::vector<std::string>& errors) {
+  if (!json.is_object()) {
+    errors.emplace_back("configuration: found " + json.dump() + ", expected an object");
+    return;
+  }
+  std::vector<std::string> known{"preset", "files"};
+  for_each_section(config, [&](std::string_view name, auto& params, std::string_view) {
+    known.emplace_back(name);
+    const auto found = json.find(std::string(name));
+    if (found != json.end()) section_from_json(*found, name, params, errors);
+  });
+  for (const auto& item : json.items()) {
+    if (std::find(known.begin(), known.end(), item.key()) != known.end()) continue;
+    const std::string hint = nearest(item.key(), known);
+    errors.push_back(item.key() + ": unknown section" +
+                     (hint.empty() ? "" : ", did you mean " + hint + "?"));
+  }
+  if (json.contains("files")) apply_files(json["files"], config, errors);
+}
+
+void apply_preset(const Json& json, Config& config, std::vector<std::string>& errors) {
+  if (!json.is_object() || !json.contains("preset")) return;
+  const Json& name = json["preset"];
+  if (!name.is_string()) {
+    errors.push_back("preset: found " + name.dump() + ", expected a name");
+    return;
+  }
+  config.preset = name.get<std::string>();
+  if (config.preset.empty()) return;
+  if (config.preset.find_first_of("/\\") != std::string::npos) {
+    errors.push_back("preset: found \"" + config.preset +
+                     "\", expected the name of a file in configs/");
+    return;
+  }
+  try {
+    const fs::path path = data_file("configs/" + config.preset + ".json");
+    overlay(parse_json(read_text(path), path.filename().string()), config, errors);
+  } catch (const Error& error) {
+    errors.emplace_back(error.what());
+  }
+}
+
+// "a.b=value" as JSON: the value is JSON when it parses, otherwise text, or a comma list for lists.
+void assign(const std::string& assignment, Config& config, std::vector<std::string>& errors) {
+  const std::size_t equals = assignment.find('=');
+  const std::size_t dot = assignment.find('.');
+  if (equals == std::string::npos) {
+    errors.push_back("--set " + assignment + ": expected path.to.key=value");
+    return;
+  }
+  const std::string key = assignment.substr(0, equals);
+  const std::string text = assignment.substr(equals + 1);
+  Json value = Json::parse(text, nullptr, false);
+  if (value.is_discarded()) value = text;
+  if (dot == std::string::npos || dot > equals) {
+    overlay(Json{{key, value}}, config, errors);
+    return;
+  }
+  const std::string section = key.substr(0, dot);
+  const std::string field = key.substr(dot + 1);
+  const Json current = to_json(config);
+  if (current.contains(section) && current[section].contains(field)) {
+    const Json& now = current[section][field];
+    if (now.is_string() && !value.is_string()) value = text;
+    if (now.is_array() && !value.is_array()) {
+      Json list = Json::array();
+      std::istringstream items(text);
+      for (std::string item; std::getline(items, item, ',');) {
+        Json parsed = Json::parse(item, nullptr, false);
+        list.push_back(parsed.is_number() ? parsed : Json(item));
+      }
+      value = list;
+    }
+  }
+  overlay(Json{{section, Json{{field, value}}}}, config, errors);
+}
+
+void apply_paths(const std::map<std::string, std::string>& paths, Config& config,
+                 std::vector<std::string>& errors) {
+  for (const auto& [role, path] : paths) {
+    if (!file_roles().contains(role)) {
+      apply_files(Json{{role, path}}, config, errors);
+      continue;
+    }
+    ExternalFile& file = config.files[role];
+    file.path = path;
+    if (file.name.empty()) file.name = fs::path(path).filename().string();
+  }
+}
+
+void throw_if_any(const std::vector<std::string>& errors, const std::string& source) {
+  if (errors.empty()) return;
+  std::string text = source + ": " + std::to_string(errors.size()) +
+                     (errors.size() == 1 ? " problem" : " problems");
+  for (const std::string& error : errors) text += "\n  " + error;
+  throw Error(ErrorKind::usage, text);
+}
+
+} // namespace
+
+const std::map<std::string, std::string>& file_roles() {
+  static const std::map<std::string, std::string> roles{
+      {"template_brain", "brain-only target template (NIfTI)"},
+      {"template_mask", "its brain mask (NIfTI)"},
+      {"nlin6_brain", "MNI152NLin6Asym brain template, carries the published regions (NIfTI)"},
+      {"circuit_masks", "folder with the published circuit masks"},
+      {"taxonomy", "circuit definition (JSON)"},
+      {"atlas", "label atlas in the space of the target template (NIfTI)"},
+      {"atlas_labels", "names of its labels (TSV, CSV or text)"},
+  };
+  return roles;
+}
+
+Config load(const Layers& layers) {
+  Config config;
+  std::vector<std::string> errors;
+  Json json = Json::object();
+  std::string source = "configuration";
+  if (!layers.file.empty()) {
+    source = layers.file.filename().string();
+    json = parse_json(read_text(layers.file), source);
+  }
+  if (!layers.preset.empty() && json.is_object()) json["preset"] = layers.preset;
+  apply_preset(json, config, errors);
+  overlay(json, config, errors);
+  for (const std::string& assignment : layers.assignments) assign(assignment, config, errors);
+  apply_paths(layers.paths, config, errors);
+  throw_if_any(errors, source);
+  return config;
+}
+
+Config parse(const std::string& json, const std::string& source,
+             const std::map<std::string, std::string>& paths) {
+  Config config;
+  std::vector<std::string> errors;
+  const Json parsed = parse_json(json, source);
+  overlay(parsed, config, errors);
+  if (parsed.is_object() && parsed.contains("preset") && parsed["preset"].is_string()) {
+    config.preset = parsed["preset"].get<std::string>();
+  }
+  apply_paths(paths, config, errors);
+  throw_if_any(errors, source);
+  return config;
+}
+
+Json to_json(const Config& config) {
+  Json out = Json::object();
+  out["preset"] = config.preset;
+  for_each_section(config, [&out](std::string_view name, const auto& params, std::string_view) {
+    out[std::string(name)] = section_to_json(params);
+  });
+  Json files = Json::object();
+  for (const auto& [role, file] : config.files) {
+    files[role] = Json{{"name", file.name}, {"sha256", file.sha256}};
+  }
+  out["files"] = files;
+  return out;
+}
+
+Json schema() {
+  const Config defaults;
+  Json properties = Json::object();
+  properties["preset"] =
+      Json{{"type", "string"}, {"description", "name of a file in configs/, applied first"}};
+  for_each_section(defaults,
+                   [&](std::string_view name, const auto& params, std::string_view summary) {
+                     Json section = section_schema(params);
+                     section["description"] = summary;
+                     properties[std::string(name)] = section;
+                   });
+  Json files = Json::object();
+  for (const auto& [role, help] : file_roles()) files[role] = Json{{"description", help}};
+  properties["files"] =
+      Json{{"type", "object"}, {"additionalProperties", false}, {"properties", files}};
+  return Json{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+              {"title", "boldmill configuration"},
+              {"type", "object"},
+              {"additionalProperties", false},
+              {"properties", properties}};
+}
+
+std::string explain(const std::string& key) {
+  const Config defaults;
+  const std::size_t dot = key.find('.');
+  const std::string section = key.substr(0, dot);
+  const std::string field = dot == std::string::npos ? "" : key.substr(dot + 1);
+  std::string text;
+  std::vector<std::string> known;
+  for_each_section(defaults, [&](std::string_view name, const auto& params,
+                                 std::string_view summary) {
+    if (field.empty()) known.emplace_back(name);
+    if (name == section && field.empty()) text += section + ": " + std::string(summary) + "\n";
+    for_each_field(params, [&](std::string_view item, const auto& value, std::string_view unit,
+                               std::string_view help, const Limits& limits) {
+      const std::string full = std::string(name) + "." + std::string(item);
+      known.push_back(full);
+      if (name != section || (!field.empty() && field != item)) return;
+      text += full + "\n  " + std::string(help) + "\n";
+      text +=
+          "  default: " + Json(value).dump() + (unit.empty() ? "" : " " + std::string(unit)) + "\n";
+      if (const std::string range = describe(limits); !range.empty())
+        text += "  range: " + range + "\n";
+    });
+  });
+  if (text.empty()) {
+    const std::string hint = nearest(key, known);
+    throw Error(ErrorKind::usage,
+                key + ": unknown key" + (hint.empty() ? "" : ", did you mean " + hint + "?"));
+  }
+  return text;
+}
+
+std::string params_text(const Json& section) { return section.dump(); }
+
+fs::path data_file(const std::string& relative) {
+  std::vector<fs::path> roots;
+  if (const char* env = std::getenv("BOLDMILL_DATA"); env != nullptr && *env != '\0')
+    roots.emplace_back(env);
+  std::error_code code;
+  const fs::path program = fs::read_symlink("/proc/self/exe", code);
+  if (!code) roots.push_back(program.parent_path().parent_path() / "share" / "boldmill");
+  roots.emplace_back(BOLDMILL_DEFAULT_DATA);
+  for (const fs::path& root : roots) {
+    if (fs::exists(root / relative, code)) return root / relative;
+  }
+  throw Error(ErrorKind::usage, relative + ": not found in the data folders of this installation");
+}
+
+} // namespace boldmill::config

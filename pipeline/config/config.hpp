@@ -1,0 +1,262 @@
+// The typed configuration: every number that can change a result, and nothing about how to execute.
+// Layers: built-in defaults < preset < file < --set. All errors are reported at once.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pipeline/config/sections.hpp"
+#include "stages/anatomy/affine.hpp"
+#include "stages/anatomy/bias_field.hpp"
+#include "stages/anatomy/brain_mask.hpp"
+#include "stages/anatomy/normalization.hpp"
+#include "stages/anatomy/tissue.hpp"
+#include "stages/circuits/intrinsic_measures.hpp"
+#include "stages/circuits/scores.hpp"
+#include "stages/cohort/imputation.hpp"
+#include "stages/cohort/penalised_regression.hpp"
+#include "stages/cohort/standardisation.hpp"
+#include "stages/connectivity/correlation.hpp"
+#include "stages/denoise/confounds.hpp"
+#include "stages/denoise/dvars.hpp"
+#include "stages/denoise/framewise_displacement.hpp"
+#include "stages/denoise/nuisance_regression.hpp"
+#include "stages/denoise/tissue_signals.hpp"
+#include "stages/functional/bold_mask.hpp"
+#include "stages/functional/boldref.hpp"
+#include "stages/functional/coregistration.hpp"
+#include "stages/functional/dummy_scans.hpp"
+#include "stages/functional/head_motion.hpp"
+#include "stages/regions/circuit_regions.hpp"
+#include "stages/regions/extraction.hpp"
+#include "stages/regions/label_atlas.hpp"
+
+namespace boldmill::config {
+
+// What is read of the dataset and what its columns mean.
+struct InputParams {
+  std::vector<std::string> task_id;
+  std::vector<std::string> rest_tasks{"rest"};
+  int dummy_scans = -1;
+  std::vector<std::string> participant_columns{"site", "scanner", "age", "sex", "group"};
+  std::string group_column = "group";
+  std::vector<std::string> control_values{"control", "healthy", "HC", "CN"};
+  std::string taxonomy = "published2024";
+  bool operator==(const InputParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, InputParams>
+{
+  auto& [task_id, rest_tasks, dummy_scans, participant_columns, group_column, control_values,
+         taxonomy] = params;
+  visit("task_id", task_id, "", "tasks to process, empty for all", Limits{});
+  visit("rest_tasks", rest_tasks, "", "task labels that are task-free", Limits{});
+  visit("dummy_scans", dummy_scans, "volumes", "volumes before steady state, -1 to detect them",
+        Limits::between(-1, 1000));
+  visit("participant_columns", participant_columns, "",
+        "columns of participants.tsv that may enter the output", Limits{});
+  visit("group_column", group_column, "", "column that tells healthy controls", Limits{});
+  visit("control_values", control_values, "", "values of it that mean healthy control", Limits{});
+  visit("taxonomy", taxonomy, "", "circuit definition, a file of configs/taxonomies", Limits{});
+}
+
+// Where regions and series live.
+struct TargetParams {
+  std::string template_name = "auto";
+  double spacing_mm = 2.0;
+  std::vector<std::string> atlases{"AAL"};
+  double min_template_dice = 0.85;
+  bool operator==(const TargetParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, TargetParams>
+{
+  auto& [template_name, spacing_mm, atlases, min_template_dice] = params;
+  visit("template_name", template_name, "", "target template, auto for the best one installed",
+        Limits{});
+  visit("spacing_mm", spacing_mm, "mm", "voxel size of the grid in template space",
+        Limits::between(1.0, 8.0));
+  visit("atlases", atlases, "", "label atlases beside the circuit regions", Limits{});
+  visit("min_template_dice", min_template_dice, "",
+        "a template-to-template warp with a smaller brain overlap is refused",
+        Limits::between(0.0, 1.0));
+}
+
+// Tissue masks on the grid of a BOLD reference, from probabilities on the T1w's.
+struct TissueMaskParams {
+  double csf_threshold = 0.9;
+  double white_matter_threshold = 0.95;
+  bool operator==(const TissueMaskParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, TissueMaskParams>
+{
+  auto& [csf_threshold, white_matter_threshold] = params;
+  visit("csf_threshold", csf_threshold, "",
+        "smallest csf share of a BOLD voxel; lowered step by step when too few voxels pass",
+        Limits::between(0.1, 1.0));
+  visit("white_matter_threshold", white_matter_threshold, "",
+        "smallest white matter share of a BOLD voxel", Limits::between(0.1, 1.0));
+}
+
+// Automatic decisions on runs and people; a decisions file overrules them.
+struct GateParams {
+  double fd_exclusion_mm = 0.3;
+  double max_fd_share = 0.25;
+  double min_time_s = 0.0;
+  double min_coreg_dice = 0.7;
+  double min_norm_dice = 0.85;
+  double min_norm_jacobian = 0.0;
+  bool operator==(const GateParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, GateParams>
+{
+  auto& [fd_exclusion_mm, max_fd_share, min_time_s, min_coreg_dice, min_norm_dice,
+         min_norm_jacobian] = params;
+  visit("fd_exclusion_mm", fd_exclusion_mm, "mm",
+        "framewise displacement that counts against a run", Limits::between(0.0, 100.0));
+  visit("max_fd_share", max_fd_share, "",
+        "runs with a larger share of volumes above it are excluded from the measures",
+        Limits::between(0.0, 1.0));
+  visit("min_time_s", min_time_s, "s", "runs with less kept time are excluded from the measures",
+        Limits::between(0.0, 1e6));
+  visit("min_coreg_dice", min_coreg_dice, "",
+        "runs whose brain mask overlaps the T1w's less, inside the field of view, fail",
+        Limits::between(0.0, 1.0));
+  visit("min_norm_dice", min_norm_dice, "",
+        "people whose brain mask overlaps the template's less fail", Limits::between(0.0, 1.0));
+  visit("min_norm_jacobian", min_norm_jacobian, "",
+        "people whose warp has a smaller Jacobian determinant fail", Limits::between(-10.0, 1.0));
+}
+
+// What the group stage does.
+struct CohortParams {
+  std::vector<std::string> targets;
+  std::string site_column = "site";
+  std::string age_column = "age";
+  std::string sex_column = "sex";
+  bool operator==(const CohortParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, CohortParams>
+{
+  auto& [targets, site_column, age_column, sex_column] = params;
+  visit("targets", targets, "", "columns of participants.tsv to predict", Limits{});
+  visit("site_column", site_column, "", "column with the site", Limits{});
+  visit("age_column", age_column, "", "column with the age in years", Limits{});
+  visit("sex_column", sex_column, "", "column with the sex", Limits{});
+}
+
+// A file that is not part of the dataset: where it is now (execution), and what it is (content).
+struct ExternalFile {
+  std::string path;   // as given; never stored
+  std::string name;   // last part of the path
+  std::string sha256; // "" until read; of a folder: of the sorted names and digests of its files
+};
+
+struct Config {
+  std::string preset;
+  InputParams input;
+  TargetParams target;
+  bias_field::Params bias_field;
+  affine::Params affine;
+  brain_mask::Params brain_mask;
+  tissue::Params tissue;
+  normalization::Params normalization;
+  dummy_scans::Params dummy_scans;
+  boldref::Params boldref;
+  head_motion::Params head_motion;
+  bold_mask::Params bold_mask;
+  coregistration::Params coregistration;
+  framewise_displacement::Params framewise_displacement;
+  dvars::Params dvars;
+  TissueMaskParams tissue_masks;
+  tissue_signals::Params tissue_signals;
+  confounds::Params confounds;
+  label_atlas::Params label_atlas;
+  circuit_regions::Params circuit_regions;
+  extraction::Params extraction;
+  GateParams gates;
+  nuisance_regression::Params nuisance_regression;
+  correlation::Params correlation;
+  intrinsic_measures::Params intrinsic_measures;
+  scores::Params scores;
+  CohortParams cohort;
+  imputation::Params imputation;
+  standardisation::Params standardisation;
+  penalised_regression::Params prediction;
+  std::map<std::string, ExternalFile> files; // by role, see file_roles()
+};
+
+// visit(name, params, summary) once per section, in the order of the data's way.
+template <class C, class V>
+void for_each_section(C& c, V&& visit) {
+  visit("input", c.input, std::string_view("what is read of the dataset and what columns mean"));
+  visit("target", c.target, std::string_view("template, grid and atlases"));
+  visit("bias_field", c.bias_field, bias_field::kStage.summary);
+  visit("affine", c.affine, affine::kStage.summary);
+  visit("brain_mask", c.brain_mask, brain_mask::kStage.summary);
+  visit("tissue", c.tissue, tissue::kStage.summary);
+  visit("normalization", c.normalization, normalization::kStage.summary);
+  visit("dummy_scans", c.dummy_scans, dummy_scans::kStage.summary);
+  visit("boldref", c.boldref, boldref::kStage.summary);
+  visit("head_motion", c.head_motion, head_motion::kStage.summary);
+  visit("bold_mask", c.bold_mask, bold_mask::kStage.summary);
+  visit("coregistration", c.coregistration, coregistration::kStage.summary);
+  visit("framewise_displacement", c.framewise_displacement, framewise_displacement::kStage.summary);
+  visit("dvars", c.dvars, dvars::kStage.summary);
+  visit("tissue_masks", c.tissue_masks,
+        std::string_view("csf and white matter masks on the grid of a BOLD reference"));
+  visit("tissue_signals", c.tissue_signals, tissue_signals::kStage.summary);
+  visit("confounds", c.confounds, confounds::kStage.summary);
+  visit("label_atlas", c.label_atlas, label_atlas::kStage.summary);
+  visit("circuit_regions", c.circuit_regions, circuit_regions::kStage.summary);
+  visit("extraction", c.extraction, extraction::kStage.summary);
+  visit("gates", c.gates, std::string_view("automatic decisions on runs and people"));
+  visit("nuisance_regression", c.nuisance_regression, nuisance_regression::kStage.summary);
+  visit("correlation", c.correlation, correlation::kStage.summary);
+  visit("intrinsic_measures", c.intrinsic_measures, intrinsic_measures::kStage.summary);
+  visit("scores", c.scores, scores::kStage.summary);
+  visit("cohort", c.cohort, std::string_view("targets and the columns the group stage uses"));
+  visit("imputation", c.imputation, imputation::kStage.summary);
+  visit("standardisation", c.standardisation, standardisation::kStage.summary);
+  visit("prediction", c.prediction, penalised_regression::kStage.summary);
+}
+
+// Roles of external files and what each is for.
+[[nodiscard]] const std::map<std::string, std::string>& file_roles();
+
+struct Layers {
+  std::string preset;                       // name or "", from the command line
+  std::filesystem::path file;               // "" for none
+  std::vector<std::string> assignments;     // "section.key=value"
+  std::map<std::string, std::string> paths; // role -> path, from --path
+};
+
+// The effective configuration. Throws Error{usage} with every problem, one per line.
+[[nodiscard]] Config load(const Layers& layers);
+// From the text of a stored configuration; external files keep name and sha256 and need paths.
+[[nodiscard]] Config parse(const std::string& json, const std::string& source,
+                           const std::map<std::string, std::string>& paths);
+
+// Canonical JSON: every key, fixed order. Itself a valid input. Paths are not in it.
+[[nodiscard]] Json to_json(const Config& config);
+[[nodiscard]] Json schema();
+// What one key ("section.key" or "section") means: unit, range, default, source stage.
+[[nodiscard]] std::string explain(const std::string& key);
+[[nodiscard]] std::string params_text(const Json& section); // compact canonical text
+
+// The folder that holds configs/ and share/: $BOLDMILL_DATA, beside the program, or the source
+// tree.
+[[nodiscard]] std::filesystem::path
+data_file(const std::string& relative); // Error{usage} if absent
+
+} // namespace boldmill::config

@@ -1,0 +1,350 @@
+#include "pipeline/graph/bold_run.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "pipeline/graph/archives.hpp"
+#include "pipeline/image_io/nifti.hpp"
+#include "stages/core/interpolate.hpp"
+#include "stages/core/parallel.hpp"
+#include "stages/core/smooth.hpp"
+#include "stages/core/statistics.hpp"
+#include "stages/functional/bold_resampling.hpp"
+
+namespace boldmill::graph {
+
+void archive(cache::Archive& a, RunResult& r) {
+  a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mean_fd_mm,
+    r.mean_std_dvars, r.confound_names, r.confounds, r.series, r.coverage, r.warnings);
+}
+
+namespace {
+
+struct Dummies {
+  int n = 0;
+};
+void archive(cache::Archive& a, Dummies& d) { a(d.n); }
+
+struct Keys {
+  std::string dummies, reference, motion, mask, coregistration, confounds, result;
+};
+
+Keys keys_of(const Study& study, const std::string& bold_sha256, double tr_s,
+             const std::string& anatomy) {
+  const config::Json c = config::to_json(study.config);
+  const auto params = [&c](std::string_view section) { return c[std::string(section)].dump(); };
+  const std::string tr = config::Json(tr_s).dump();
+  Keys keys;
+  keys.dummies = cache::node_key(
+      dummy_scans::kStage, params("dummy_scans") + c["input"]["dummy_scans"].dump(), {bold_sha256});
+  keys.reference = cache::node_key(boldref::kStage, params("boldref"), {keys.dummies});
+  keys.motion = cache::node_key(head_motion::kStage, params("head_motion"), {keys.reference});
+  keys.mask = cache::node_key(bold_mask::kStage, params("bold_mask"), {keys.reference});
+  keys.coregistration =
+      cache::node_key(coregistration::kStage, params("coregistration"), {keys.mask, anatomy});
+  keys.confounds = cache::node_key(confounds::kStage,
+                                   params("confounds") + params("dvars") +
+                                       params("tissue_signals") + params("tissue_masks") +
+                                       params("tissue") + params("framewise_displacement") + tr +
+                                       std::to_string(dvars::kStage.version) + "." +
+                                       std::to_string(tissue_signals::kStage.version) + "." +
+                                       std::to_string(framewise_displacement::kStage.version),
+                                   {keys.motion, keys.coregistration});
+  keys.result = cache::node_key(
+      extraction::kStage, params("extraction"),
+      {keys.confounds, study.target.key, std::to_string(bold_resampling::kStage.version)});
+  return keys;
+}
+
+struct Opened {
+  std::string sha256;
+  std::uint64_t bytes = 0;
+  double tr_s = 0.0;
+  std::vector<std::string> warnings;
+};
+
+Opened open_run(const Study& study, const bids::ParticipantSession& session,
+                const bids::BoldRun& run) {
+  if (!run.file.problem.empty()) {
+    throw Error(ErrorKind::input, run.file.path + ": " + run.file.problem);
+  }
+  const auto path = study.index.absolute(run.file);
+  const image_io::NiftiHeader header = image_io::read_header(path);
+  if (header.n_volumes < 2) {
+    throw Error(ErrorKind::input, run.file.path + ": found " + std::to_string(header.n_volumes) +
+                                      " volume, expected a 4-D series");
+  }
+  const bids::Sidecar sidecar = study.index.metadata(session, run.file);
+  const bids::RepetitionTime tr = bids::resolve_repetition_time(sidecar, header.tr_s);
+  const auto digest = study.digests.of(path);
+  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}};
+  if (!tr.warning.empty()) opened.warnings.push_back(tr.warning);
+  if (run.echoes.size() > 1) {
+    opened.warnings.push_back(run.run_id + ": " + std::to_string(run.echoes.size()) +
+                              " echoes, only one is used");
+  }
+  return opened;
+}
+
+// Voxels whose share of a tissue, averaged over the BOLD voxel, passes; lowered step by step.
+Mask carried_mask(const Volume& probability, const Grid& grid, const PointMap& bold_to_t1w,
+                  double threshold, const Mask& brain, const Context& context) {
+  const double fwhm = grid.spacing_mm().mean();
+  const Volume smooth = gaussian_smooth(probability, fwhm / kFwhmPerSigma, context);
+  const Volume share = resample(smooth, grid, bold_to_t1w, Interpolation::linear, context);
+  Mask mask(grid, 0);
+  constexpr std::size_t kEnough = 20;
+  for (double limit = threshold; limit > 0.3; limit -= 0.1) {
+    for (std::size_t v = 0; v < mask.data.size(); ++v) {
+      mask.data[v] = brain.data[v] != 0 && share.data[v] >= static_cast<float>(limit) ? 1 : 0;
+    }
+    if (count(mask) >= kEnough) break;
+  }
+  return mask;
+}
+
+double median_tsnr(const Series& series, const Mask& mask, int n_dummies, const Context& context) {
+  const std::vector<std::size_t> voxels = indices_of(mask);
+  std::vector<double> tsnr(voxels.size(), std::nan(""));
+  parallel_blocks(context, voxels.size(), 4096, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin; n < end; ++n) {
+      double sum = 0.0;
+      double squares = 0.0;
+      const int n_used = series.n_volumes - n_dummies;
+      const double first = series.volume(n_dummies)[voxels[n]];
+      for (int t = n_dummies; t < series.n_volumes; ++t) {
+        const double x = series.volume(t)[voxels[n]] - first;
+        sum += x;
+        squares += x * x;
+      }
+      const double mean = sum / n_used;
+      const double variance = (squares - sum * mean) / std::max(1, n_used - 1);
+      if (variance > 0.0) tsnr[n] = (mean + first) / std::sqrt(variance);
+    }
+  });
+  return median(std::move(tsnr));
+}
+
+class RunChain {
+public:
+  RunChain(const Study& study, const bids::BoldRun& run, const Anatomy& anatomy,
+           const Context& context)
+      : study_(study), c_(study.config), run_(run), anatomy_(anatomy), context_(context) {}
+
+  RunOutput process(const Opened& opened, const Keys& keys) {
+    out_.inputs.push_back({run_.file.path, opened.bytes, opened.sha256});
+    tr_s_ = opened.tr_s;
+    add_stage(dummy_scans::kStage, keys.dummies);
+    add_stage(boldref::kStage, keys.reference);
+    add_stage(head_motion::kStage, keys.motion);
+    add_stage(bold_mask::kStage, keys.mask);
+    add_stage(coregistration::kStage, keys.coregistration);
+    add_stage(confounds::kStage, keys.confounds);
+    add_stage(extraction::kStage, keys.result);
+    out_.result = study_.cache.value<RunResult>(keys.result, [&] { return compute(opened, keys); });
+    check(out_.result);
+    return std::move(out_);
+  }
+
+private:
+  void add_stage(const StageInfo& stage, const std::string& key) {
+    out_.stages.push_back({std::string(stage.name), stage.version, key});
+  }
+
+  const Series& bold() {
+    if (bold_.data.empty()) {
+      bold_ = timed(out_.resources, "read_bold", run_.run_id, [&] {
+        return image_io::read_series(study_.index.absolute(run_.file), context_,
+                                     {.nonfinite_to_zero = true, .report = &report_});
+      });
+      bold_.tr_s = tr_s_;
+    }
+    return bold_;
+  }
+
+  RunResult compute(const Opened& opened, const Keys& keys) {
+    RunResult result;
+    result.tr_s = opened.tr_s;
+    result.warnings = opened.warnings;
+    const auto dummies = study_.cache.value<Dummies>(keys.dummies, [&]() -> Dummies {
+      if (c_.input.dummy_scans >= 0) return {c_.input.dummy_scans};
+      return {dummy_scans::run({bold()}, c_.dummy_scans, context_).n_dummies};
+    });
+    if (dummies.n >= bold().n_volumes) {
+      throw Error(ErrorKind::input, run_.run_id + ": found " + std::to_string(bold().n_volumes) +
+                                        " volumes, expected more than " +
+                                        std::to_string(dummies.n) + " dummies");
+    }
+    const auto reference = study_.cache.value<boldref::Outputs>(keys.reference, [&] {
+      return timed(out_.resources, "boldref", run_.run_id, [&] {
+        return boldref::run({bold(), dummies.n}, c_.boldref, context_);
+      });
+    });
+    const auto motion = study_.cache.value<head_motion::Outputs>(keys.motion, [&] {
+      return timed(out_.resources, "head_motion", run_.run_id, [&] {
+        return head_motion::run({bold(), &reference.reference}, c_.head_motion, context_);
+      });
+    });
+    const auto mask = bold_mask::run({&reference.reference, nullptr}, c_.bold_mask, context_);
+    const auto coreg = study_.cache.value<coregistration::Outputs>(keys.coregistration, [&] {
+      return timed(out_.resources, "coregistration", run_.run_id, [&] {
+        return coregistration::run(
+            {&reference.reference, &mask.mask, &anatomy_.t1w, &anatomy_.fit.mask},
+            c_.coregistration, context_);
+      });
+    });
+    result.n_volumes = bold().n_volumes;
+    result.n_dummies = dummies.n;
+    result.coreg_dice = coreg.dice;
+    result.coreg_cost = coreg.cost;
+    note_doubts(motion, coreg, mask, result);
+    add_confounds(motion, coreg, mask.mask, result);
+    add_series(motion, coreg, mask.mask, result);
+    return result;
+  }
+
+  void note_doubts(const head_motion::Outputs& motion, const coregistration::Outputs& coreg,
+                   const bold_mask::Outputs& mask, RunResult& result) const {
+    if (report_.n_nonfinite > 0) {
+      result.warnings.push_back(std::to_string(report_.n_nonfinite) +
+                                " voxel values are NaN or infinite, taken as 0");
+    }
+    if (motion.n_failed > 0) {
+      result.warnings.push_back("head motion did not settle in " + std::to_string(motion.n_failed) +
+                                " volumes");
+    }
+    if (coreg.doubtful) result.warnings.push_back("coregistration is doubtful: " + coreg.reason);
+    if (mask.doubtful)
+      result.warnings.push_back("the brain mask of the BOLD reference is doubtful");
+    for (const std::string& warning : anatomy_.warnings) result.warnings.push_back(warning);
+  }
+
+  void add_confounds(const head_motion::Outputs& motion, const coregistration::Outputs& coreg,
+                     const Mask& brain, RunResult& result) {
+    const Grid& grid = brain.grid;
+    const std::vector<std::size_t> voxels = indices_of(brain);
+    bold_resampling::Inputs inputs{bold(), grid, voxels, PointMap{}, motion.ref_to_volume};
+    const Series native = timed(out_.resources, "bold_resampling_native", run_.run_id,
+                                [&] { return bold_resampling::to_series(inputs, context_); });
+    const PointMap bold_to_t1w = PointMap{}.then(coreg.bold_to_t1w);
+    const Mask csf = carried_mask(anatomy_.csf, grid, bold_to_t1w, c_.tissue_masks.csf_threshold,
+                                  brain, context_);
+    const Mask white = carried_mask(anatomy_.white_matter, grid, bold_to_t1w,
+                                    c_.tissue_masks.white_matter_threshold, brain, context_);
+    const auto signals =
+        tissue_signals::run({&native, &csf, &white, &brain}, c_.tissue_signals, context_);
+    const auto change = dvars::run({&native, &brain}, c_.dvars, context_);
+    const Eigen::Map<const Eigen::MatrixXd> table(motion.motion.data(), motion.motion.rows(),
+                                                  motion.motion.cols());
+    const auto fd = framewise_displacement::run({table}, c_.framewise_displacement, context_);
+    confounds::Inputs columns{table};
+    columns.framewise_displacement = fd.fd_mm;
+    columns.rmsd = motion.rmsd_mm;
+    columns.dvars = change.dvars;
+    columns.std_dvars = change.std_dvars;
+    columns.csf = signals.csf.mean;
+    columns.white_matter = signals.white_matter.mean;
+    columns.global_signal = signals.global_signal.mean;
+    columns.n_dummy = result.n_dummies;
+    columns.tr_s = result.tr_s;
+    auto assembled = confounds::run(columns, c_.confounds, context_);
+    result.confound_names = std::move(assembled.names);
+    result.confounds = std::move(assembled.values);
+    result.mean_fd_mm = assembled.mean_fd_mm;
+    result.mean_std_dvars = assembled.mean_std_dvars;
+    result.tsnr = median_tsnr(native, brain, result.n_dummies, context_);
+  }
+
+  void add_series(const head_motion::Outputs& motion, const coregistration::Outputs& coreg,
+                  const Mask& brain, RunResult& result) {
+    const TargetSpace& target = study_.target;
+    PointMap target_to_ref = anatomy_.fit.normalization.template_to_moving;
+    target_to_ref.then(Affine(coreg.bold_to_t1w.inverse()));
+    Grid line;
+    line.shape = {static_cast<int>(target.voxels.size()), 1, 1};
+    Mask covered(line, 0);
+    const auto at =
+        source_coordinates(brain.grid, target.grid, target.voxels, target_to_ref, context_);
+    for (std::size_t n = 0; n < target.voxels.size(); ++n) {
+      const double* x = at.data() + 3 * n;
+      if (!inside_image(brain.grid.shape, x[0], x[1], x[2])) continue;
+      const auto axis = [&](std::size_t a) {
+        return std::clamp(static_cast<int>(std::lround(x[a])), 0, brain.grid.shape[a] - 1);
+      };
+      covered.data[n] = brain.data[brain.grid.index(axis(0), axis(1), axis(2))];
+    }
+    std::vector<extraction::ParcelAccumulator> accumulators;
+    for (const auto& regions : target.compact) {
+      accumulators.emplace_back(regions, target.voxels.size(), &covered, bold().n_volumes,
+                                c_.extraction);
+    }
+    const bold_resampling::Inputs inputs{bold(), target.grid, target.voxels, target_to_ref,
+                                         motion.ref_to_volume};
+    timed(out_.resources, "extraction", run_.run_id, [&] {
+      bold_resampling::for_each_volume(inputs, context_, [&](int t, std::span<const float> values) {
+        for (auto& accumulator : accumulators) accumulator.add(t, 0, values);
+      });
+      return true;
+    });
+    for (const auto& accumulator : accumulators) {
+      extraction::Outputs parcels = accumulator.finish();
+      result.series.push_back(std::move(parcels.parcel_series));
+      result.coverage.emplace_back(parcels.coverage.data(),
+                                   parcels.coverage.data() + parcels.coverage.size());
+    }
+  }
+
+  void check(const RunResult& result) const {
+    if (result.coreg_dice < c_.gates.min_coreg_dice) {
+      throw Error(ErrorKind::gate, run_.run_id + ": BOLD and T1w brain masks overlap with Dice " +
+                                       std::to_string(result.coreg_dice).substr(0, 5) +
+                                       ", expected at least " +
+                                       std::to_string(c_.gates.min_coreg_dice).substr(0, 5));
+    }
+  }
+
+  const Study& study_;
+  const config::Config& c_;
+  const bids::BoldRun& run_;
+  const Anatomy& anatomy_;
+  const Context& context_;
+  RunOutput out_;
+  Series bold_;
+  image_io::ReadReport report_;
+  double tr_s_ = 0.0;
+};
+
+} // namespace
+
+std::string run_key(const Study& study, const bids::ParticipantSession& session,
+                    const bids::BoldRun& run) {
+  const Opened opened = open_run(study, session, run);
+  return keys_of(study, opened.sha256, opened.tr_s, anatomy_key(study, session)).result;
+}
+
+bool run_is_cached(const Study& study, const std::string& key) {
+  return study.cache.load(key).has_value();
+}
+
+RunOutput process_run(const Study& study, const bids::ParticipantSession& session,
+                      const bids::BoldRun& run, const Anatomy& anatomy, const Context& context) {
+  const Opened opened = open_run(study, session, run);
+  return RunChain(study, run, anatomy, context)
+      .process(opened, keys_of(study, opened.sha256, opened.tr_s, anatomy.key));
+}
+
+std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {
+  const auto& c = study.config;
+  const std::size_t series = shape.n_voxels * shape.n_volumes * sizeof(float);
+  const std::size_t threads = 8;
+  std::size_t work =
+      head_motion::peak_bytes({shape.n_voxels, shape.n_volumes, threads}, c.head_motion);
+  work = std::max(work, boldref::peak_bytes({shape.n_voxels, shape.n_volumes}, c.boldref));
+  const std::size_t resampling = bold_resampling::working_bytes(
+      {shape.n_voxels, shape.n_volumes, study.target.voxels.size(), threads}, {});
+  work = std::max(work, series + resampling +
+                            dvars::peak_bytes({shape.n_volumes, shape.n_voxels / 3}, c.dvars));
+  return series + work;
+}
+
+} // namespace boldmill::graph

@@ -1,0 +1,51 @@
+// The functional chain of one run: dummies, reference, head motion, brain mask, coregistration, one
+// interpolation to the native grid (confounds) and one to template space (region series).
+#pragma once
+
+#include "pipeline/graph/anatomy.hpp"
+#include "pipeline/graph/study.hpp"
+
+namespace boldmill::graph {
+
+// Everything later steps need of a run; small, kept in the cache.
+struct RunResult {
+  int n_volumes = 0;
+  int n_dummies = 0;
+  double tr_s = 0.0;
+  double tsnr = 0.0;
+  double coreg_dice = 0.0;
+  double coreg_cost = 0.0;
+  double mean_fd_mm = 0.0;
+  double mean_std_dvars = 0.0;
+  std::vector<std::string> confound_names;
+  Eigen::MatrixXd confounds;                 // T x K
+  std::vector<Eigen::MatrixXf> series;       // by set of the target space: T x R
+  std::vector<std::vector<double>> coverage; // by set: R
+  std::vector<std::string> warnings;
+};
+
+struct RunOutput {
+  RunResult result;
+  std::vector<store::StageRecord> stages;
+  std::vector<store::ResourceRecord> resources;
+  std::vector<store::InputRecord> inputs;
+};
+
+// Key of the run's result; reads (or remembers) the digests of image and T1w.
+[[nodiscard]] std::string run_key(const Study& study, const bids::ParticipantSession& session,
+                                  const bids::BoldRun& run);
+[[nodiscard]] bool run_is_cached(const Study& study, const std::string& key);
+
+// Errors: input when the run cannot be processed, gate when its alignment is not good enough.
+[[nodiscard]] RunOutput process_run(const Study& study, const bids::ParticipantSession& session,
+                                    const bids::BoldRun& run, const Anatomy& anatomy,
+                                    const Context& context);
+
+// From the header alone.
+struct RunShape {
+  std::size_t n_voxels = 0;
+  std::size_t n_volumes = 0;
+};
+[[nodiscard]] std::size_t run_peak_bytes(const Study& study, const RunShape& shape);
+
+} // namespace boldmill::graph

@@ -1,0 +1,146 @@
+#include "pipeline/graph/cohort.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "pipeline/bids/text.hpp"
+#include "pipeline/graph/prediction.hpp"
+#include "pipeline/report/report.hpp"
+#include "pipeline/store/shard.hpp"
+
+namespace boldmill::graph {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_shard(const fs::directory_entry& entry) {
+  return entry.is_regular_file() && entry.path().extension() == ".h5" &&
+         entry.path().filename().string().starts_with("sub-");
+}
+
+void add_scores(const store::CohortReader& reader, const config::Config& config,
+                const taxonomy::Taxonomy& taxonomy, store::CohortResults& results) {
+  const std::vector<std::uint8_t> controls = control_rows(reader.participants(), config);
+  const store::MeasuresTable measures = reader.measures();
+  const auto n_controls =
+      static_cast<Eigen::Index>(std::count(controls.begin(), controls.end(), 1));
+  Eigen::MatrixXd reference(n_controls, measures.table.value.cols());
+  Eigen::Index next = 0;
+  for (std::size_t row = 0; row < controls.size(); ++row) {
+    if (controls[row] != 0)
+      reference.row(next++) = measures.table.value.row(static_cast<Eigen::Index>(row));
+  }
+  const scores::Model model = scores::fit(reference, config.scores);
+  if (n_controls < config.scores.min_reference) {
+    results.not_done.push_back(
+        {"circuit_scores", "found " + std::to_string(n_controls) + " healthy controls (column " +
+                               config.input.group_column + "), expected at least " +
+                               std::to_string(config.scores.min_reference)});
+  } else if (!(model.mean.array() == model.mean.array()).any()) {
+    results.not_done.push_back({"circuit_scores", "no measure is present in " +
+                                                      std::to_string(config.scores.min_reference) +
+                                                      " or more healthy controls"});
+  }
+  const auto scored = scores::apply(
+      model, {&taxonomy, measures.table.value, measures.table.se, measures.table.coverage},
+      config.scores);
+  results.features = {scored.features, scored.features_se, scored.features_coverage};
+  results.scores = {scored.scores, scored.scores_se, scored.scores_coverage};
+  results.reference.axis = "measure";
+  for (Eigen::Index m = 0; m < model.mean.size(); ++m) {
+    results.reference.mean.push_back(model.mean[m]);
+    results.reference.sd.push_back(model.sd[m]);
+    results.reference.n.push_back(static_cast<std::int32_t>(model.n[m]));
+  }
+}
+
+std::vector<std::string> references() {
+  std::vector<std::string> list;
+  const auto add = [&list](const StageInfo& stage) {
+    for (const std::string_view reference : stage.references) {
+      if (std::find(list.begin(), list.end(), reference) == list.end())
+        list.emplace_back(reference);
+    }
+  };
+  add(bias_field::kStage);
+  add(affine::kStage);
+  add(normalization::kStage);
+  add(tissue::kStage);
+  add(boldref::kStage);
+  add(head_motion::kStage);
+  add(coregistration::kStage);
+  add(framewise_displacement::kStage);
+  add(dvars::kStage);
+  add(confounds::kStage);
+  add(nuisance_regression::kStage);
+  add(circuit_regions::kStage);
+  add(label_atlas::kStage);
+  add(correlation::kStage);
+  add(scores::kStage);
+  add(penalised_regression::kStage);
+  return list;
+}
+
+} // namespace
+
+std::vector<fs::path> find_shards(const fs::path& out) {
+  std::vector<fs::path> shards;
+  std::error_code code;
+  for (const auto& participant : fs::directory_iterator(out, code)) {
+    if (!participant.is_directory() || !participant.path().filename().string().starts_with("sub-"))
+      continue;
+    for (const auto& entry : fs::directory_iterator(participant.path(), code)) {
+      if (is_shard(entry)) shards.push_back(entry.path());
+      if (!entry.is_directory() || !entry.path().filename().string().starts_with("ses-")) continue;
+      for (const auto& inner : fs::directory_iterator(entry.path(), code)) {
+        if (is_shard(inner)) shards.push_back(inner.path());
+      }
+    }
+  }
+  std::sort(shards.begin(), shards.end());
+  return shards;
+}
+
+CohortSummary run_cohort(const CohortRequest& request, const config::Config& config,
+                         const taxonomy::Taxonomy& taxonomy, const Context& context) {
+  if (request.shards.empty()) {
+    throw Error(ErrorKind::dataset, bids::display(request.out.filename().string()) +
+                                        ": no shards, run the participant level first");
+  }
+  const fs::path part = request.out / ("cohort.h5.part-" + std::to_string(::getpid()) + "-0");
+  CohortSummary summary;
+  try {
+    const store::MergeResult merged =
+        store::merge_shards(request.shards, part, {request.command, request.expected}, context);
+    summary.n_rows = merged.n_rows;
+    summary.n_runs = merged.n_runs;
+    store::CohortResults results;
+    {
+      const store::CohortReader reader(part);
+      add_scores(reader, config, taxonomy, results);
+      add_predictions(reader, config, results, context);
+    }
+    store::write_cohort_results(part, results);
+    store::publish(part, request.out / "cohort.h5");
+    summary.not_done = results.not_done;
+    for (const auto& prediction : results.predictions) {
+      summary.predictions.push_back(prediction.target + "/" + prediction.model + "/" +
+                                    prediction.cv);
+    }
+  } catch (...) {
+    std::error_code code;
+    fs::remove(part, code);
+    throw;
+  }
+  const store::CohortReader cohort(request.out / "cohort.h5");
+  const report::ReportInfo info{BOLDMILL_VERSION, request.dataset_name, request.template_note,
+                                references()};
+  report::write_derivative_files(request.out, cohort, info);
+  (void)report::write_tables(request.out, cohort);
+  report::write_index_html(request.out, cohort, info);
+  return summary;
+}
+
+} // namespace boldmill::graph

@@ -1,0 +1,34 @@
+// The group stage: shards to cohort.h5, circuit scores against healthy controls, predictions,
+// tables and the index page. Reads no image.
+#pragma once
+
+#include "pipeline/config/config.hpp"
+#include "pipeline/store/merge.hpp"
+#include "pipeline/store/reader.hpp"
+#include "stages/circuits/taxonomy.hpp"
+
+namespace boldmill::graph {
+
+struct CohortRequest {
+  std::filesystem::path out;
+  std::vector<std::filesystem::path> shards;
+  std::optional<store::CohortHeader> expected; // refuse anything else
+  std::string command;
+  std::string dataset_name;
+  std::string template_note;
+};
+
+struct CohortSummary {
+  std::size_t n_rows = 0;
+  std::size_t n_runs = 0;
+  std::vector<store::NotDone> not_done;
+  std::vector<std::string> predictions; // "target/model/cv"
+};
+
+[[nodiscard]] CohortSummary run_cohort(const CohortRequest& request, const config::Config& config,
+                                       const taxonomy::Taxonomy& taxonomy, const Context& context);
+
+// Every shard under OUT/sub-*/[ses-*/], bytewise.
+[[nodiscard]] std::vector<std::filesystem::path> find_shards(const std::filesystem::path& out);
+
+} // namespace boldmill::graph

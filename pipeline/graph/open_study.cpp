@@ -1,0 +1,109 @@
+#include "pipeline/graph/open_study.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "pipeline/bids/text.hpp"
+#include "pipeline/config/taxonomy_json.hpp"
+#include "pipeline/graph/target_space.hpp"
+
+namespace boldmill::graph {
+namespace fs = std::filesystem;
+namespace {
+
+// Tells one cohort from another: what the dataset says of itself.
+std::string cohort_identity(const bids::BidsIndex& index) {
+  return cache::sha256_hex("cohort\n" + index.description.name + "\n" + index.description.json);
+}
+
+void claim_output(const Study& study, const fs::path& work) {
+  std::error_code code;
+  fs::create_directories(work, code);
+  if (code) {
+    throw Error(ErrorKind::usage, bids::display(study.out.filename().string()) +
+                                      ": the output folder cannot be written: " + code.message());
+  }
+  const fs::path marker = study.out / ".boldmill" / "cohort";
+  std::string found;
+  if (std::getline(std::ifstream(marker), found)) {
+    if (found != study.header.cohort_id) {
+      throw Error(ErrorKind::usage,
+                  bids::display(study.out.filename().string()) +
+                      ": the output folder holds another cohort; give another folder or remove it");
+    }
+    return;
+  }
+  fs::create_directories(marker.parent_path(), code);
+  try {
+    cache::write_file_atomically(marker, study.header.cohort_id + "\n");
+  } catch (const Error& error) {
+    throw Error(ErrorKind::usage,
+                std::string("the output folder cannot be written: ") + error.what());
+  }
+}
+
+} // namespace
+
+std::string program_version() { return std::string("boldmill ") + BOLDMILL_VERSION; }
+
+std::string build_identity() {
+  static const std::string identity = image_io::digest_file("/proc/self/exe").sha256.substr(0, 16);
+  return identity;
+}
+
+std::vector<std::string> admitted_columns(const config::Config& config,
+                                          const bids::BidsIndex& index) {
+  std::vector<std::string> wanted = config.input.participant_columns;
+  wanted.push_back(config.input.group_column);
+  wanted.push_back(config.cohort.site_column);
+  wanted.insert(wanted.end(), config.cohort.targets.begin(), config.cohort.targets.end());
+  std::vector<std::string> columns;
+  for (const std::string& name : index.participants.names()) {
+    if (name == "participant_id") continue;
+    if (std::find(wanted.begin(), wanted.end(), name) != wanted.end()) columns.push_back(name);
+  }
+  return columns;
+}
+
+std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const Context& context) {
+  bids::IndexOptions options = request.index;
+  if (options.selection.tasks.empty()) options.selection.tasks = request.config.input.task_id;
+  bids::BidsIndex index = bids::index_dataset(request.bids_dir, options, context);
+  bids::keep_shard(index, request.shard, request.n_shards);
+  const fs::path work = request.work_dir.empty() ? request.out / ".boldmill" : request.work_dir;
+
+  auto study = std::make_unique<Study>();
+  study->config = request.config;
+  study->index = std::move(index);
+  study->out = request.out;
+  study->force = request.force;
+  if (!dry && request.use_cache) study->digests.keep_in(work / "digests");
+  study->taxonomy = load_taxonomy(study->config);
+  store::CohortHeader& header = study->header;
+  header.created_by = program_version();
+  header.build = build_identity();
+  header.cpu_level = BOLDMILL_CPU_LEVEL;
+  header.cohort_id = cohort_identity(study->index);
+  header.command = request.command;
+  header.measure = taxonomy::measure_names(study->taxonomy);
+  header.feature = taxonomy::feature_names(study->taxonomy);
+  header.score = taxonomy::score_names(study->taxonomy);
+  header.participant_columns = admitted_columns(study->config, study->index);
+  header.taxonomy_sha256 = cache::sha256_hex(config::canonical_text(study->taxonomy));
+  if (!dry) {
+    claim_output(*study, work);
+    cache::sweep_leftovers(study->out);
+    if (request.use_cache) study->cache = cache::Cache(work / "cache");
+  }
+  return study;
+}
+
+void finish_study(Study& study, const Context& context) {
+  study.target = prepare_target(study.config, study.taxonomy, study.cache, context);
+  study.header.config_json = config::to_json(study.config).dump();
+  study.header.config_sha256 = cache::sha256_hex(study.header.config_json);
+  study.header.atlases = atlas_records(study.target);
+}
+
+} // namespace boldmill::graph

@@ -1,0 +1,314 @@
+#include "pipeline/graph/person.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "pipeline/report/report.hpp"
+#include "pipeline/store/shard.hpp"
+
+namespace boldmill::graph {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr std::string_view kPersonStage = "person";
+constexpr int kPersonVersion = 1;
+
+std::string join(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
+  return text;
+}
+
+std::string share(double value) {
+  return std::to_string(static_cast<int>(std::lround(100.0 * value))) + " %";
+}
+
+store::RunRecord empty_run(const bids::BoldRun& run) {
+  store::RunRecord record;
+  record.run_id = run.run_id;
+  record.task = run.task;
+  record.tr_s = record.mean_fd_mm = record.fd_above_threshold = record.mean_std_dvars = kNaN;
+  record.tsnr = record.coreg_dice = record.norm_dice = record.dof_left = kNaN;
+  return record;
+}
+
+// One run after denoising, kept for the measures.
+struct DenoisedRun {
+  std::size_t index = 0; // in the session
+  nuisance_regression::Design design;
+};
+
+class PersonBuilder {
+public:
+  PersonBuilder(const Study& study, const bids::ParticipantSession& session,
+                const PersonInputs& inputs, const Context& context)
+      : study_(study), c_(study.config), session_(session), inputs_(inputs), context_(context) {}
+
+  store::PersonRecord build() {
+    person_.participant_id = session_.participant_id;
+    person_.session_id = session_.session_id;
+    for (const std::string& column : study_.header.participant_columns) {
+      const auto found = session_.columns.find(column);
+      person_.columns[column] = found == session_.columns.end() ? "" : found->second;
+    }
+    if (const auto* anatomy = std::get_if<Anatomy>(&inputs_.anatomy)) {
+      take(anatomy->stages, anatomy->resources, anatomy->inputs);
+    }
+    for (std::size_t r = 0; r < session_.runs.size(); ++r) add_run(r);
+    add_connectivity();
+    add_measures();
+    return std::move(person_);
+  }
+
+private:
+  void take(const std::vector<store::StageRecord>& stages,
+            const std::vector<store::ResourceRecord>& resources,
+            const std::vector<store::InputRecord>& inputs) {
+    person_.stages.insert(person_.stages.end(), stages.begin(), stages.end());
+    person_.resources.insert(person_.resources.end(), resources.begin(), resources.end());
+    person_.inputs.insert(person_.inputs.end(), inputs.begin(), inputs.end());
+  }
+
+  void add_run(std::size_t r) {
+    store::RunRecord record = empty_run(session_.runs[r]);
+    if (const auto* anatomy = std::get_if<Anatomy>(&inputs_.anatomy)) {
+      record.norm_dice = anatomy->fit.normalization.dice;
+    }
+    if (const auto* failure = std::get_if<Failure>(&inputs_.runs[r])) {
+      record.status = "failed";
+      record.reason = failure->message;
+      person_.runs.push_back(std::move(record));
+      return;
+    }
+    const RunOutput& output = std::get<RunOutput>(inputs_.runs[r]);
+    take(output.stages, output.resources, output.inputs);
+    fill(output.result, record);
+    denoise(r, output.result, record);
+    person_.runs.push_back(std::move(record));
+  }
+
+  void fill(const RunResult& result, store::RunRecord& record) const {
+    record.tr_s = result.tr_s;
+    record.n_volumes = result.n_volumes;
+    record.mean_fd_mm = result.mean_fd_mm;
+    record.mean_std_dvars = result.mean_std_dvars;
+    record.tsnr = result.tsnr;
+    record.coreg_dice = result.coreg_dice;
+    record.confound_names = result.confound_names;
+    record.confounds = result.confounds;
+    record.fd_above_threshold = fd_share(result);
+    record.status = result.warnings.empty() ? "ok" : "warning";
+    record.reason = join(result.warnings);
+    for (std::size_t s = 0; s < study_.target.sets.size(); ++s) {
+      record.series[study_.target.sets[s].name] = {result.series[s], {}, result.coverage[s]};
+    }
+  }
+
+  [[nodiscard]] double fd_share(const RunResult& result) const {
+    const int column = confounds::column_index(result.confound_names, "framewise_displacement");
+    int above = 0;
+    int n = 0;
+    for (int t = result.n_dummies; t < result.n_volumes; ++t, ++n) {
+      above += result.confounds(t, column) > c_.gates.fd_exclusion_mm ? 1 : 0;
+    }
+    return n == 0 ? kNaN : static_cast<double>(above) / n;
+  }
+
+  void exclude(store::RunRecord& record, const std::string& status, const std::string& why) const {
+    record.reason += (record.reason.empty() ? "" : "; ") + why;
+    record.status = status;
+  }
+
+  void denoise(std::size_t r, const RunResult& result, store::RunRecord& record) {
+    nuisance_regression::DesignInputs inputs;
+    inputs.confound_names = &result.confound_names;
+    new (&inputs.confounds) Eigen::Map<const Eigen::MatrixXd>(
+        result.confounds.data(), result.confounds.rows(), result.confounds.cols());
+    inputs.n_dummy = result.n_dummies;
+    inputs.tr_s = result.tr_s;
+    auto outcome =
+        capture([&] { return nuisance_regression::make_design(inputs, c_.nuisance_regression); });
+    if (const auto* failure = std::get_if<Failure>(&outcome)) {
+      if (failure->kind == ErrorKind::usage) throw Error(failure->kind, failure->message);
+      record.kept.assign(static_cast<std::size_t>(result.n_volumes), 0);
+      exclude(record, "excluded", failure->message);
+      return;
+    }
+    auto& design = std::get<nuisance_regression::Design>(outcome);
+    record.kept = design.keep;
+    record.n_kept = design.n_kept;
+    record.dof_left = design.dof_left;
+    if (!design.warning.empty()) exclude(record, "warning", design.warning);
+    for (auto& [name, series] : record.series) {
+      series.denoised =
+          nuisance_regression::run(
+              {{series.values.data(), series.values.rows(), series.values.cols()}, &design},
+              c_.nuisance_regression, context_)
+              .denoised;
+    }
+    const double kept_s = design.n_kept * result.tr_s;
+    if (record.fd_above_threshold > c_.gates.max_fd_share) {
+      exclude(record, "excluded",
+              share(record.fd_above_threshold) + " of the volumes move more than " +
+                  config::Json(c_.gates.fd_exclusion_mm).dump() + " mm, the limit is " +
+                  share(c_.gates.max_fd_share));
+    } else if (kept_s < c_.gates.min_time_s) {
+      exclude(record, "excluded",
+              std::to_string(static_cast<int>(kept_s)) + " s are kept, expected " +
+                  std::to_string(static_cast<int>(c_.gates.min_time_s)) + " s");
+    } else {
+      usable_.push_back({r, std::move(design)});
+    }
+  }
+
+  // Runs of one task are put one after the other; each was z-scored on its own.
+  void add_connectivity() {
+    std::vector<std::string> tasks;
+    for (const DenoisedRun& run : usable_) {
+      const std::string& task = person_.runs[run.index].task;
+      if (std::find(tasks.begin(), tasks.end(), task) == tasks.end()) tasks.push_back(task);
+    }
+    std::sort(tasks.begin(), tasks.end());
+    for (const std::string& task : tasks) {
+      for (const RegionSet& set : study_.target.sets) {
+        if (set.regions.size() >= 2) add_matrix(task, set.name);
+      }
+    }
+  }
+
+  void add_matrix(const std::string& task, const std::string& atlas) {
+    std::vector<const DenoisedRun*> runs;
+    Eigen::Index rows = 0;
+    for (const DenoisedRun& run : usable_) {
+      if (person_.runs[run.index].task != task) continue;
+      runs.push_back(&run);
+      rows += person_.runs[run.index].series.at(atlas).denoised.rows();
+    }
+    const Eigen::Index columns = person_.runs[runs.front()->index].series.at(atlas).denoised.cols();
+    Eigen::MatrixXf stacked(rows, columns);
+    std::vector<std::uint8_t> keep;
+    Eigen::Index at = 0;
+    for (const DenoisedRun* run : runs) {
+      const Eigen::MatrixXf& part = person_.runs[run->index].series.at(atlas).denoised;
+      stacked.middleRows(at, part.rows()) = part;
+      at += part.rows();
+      keep.insert(keep.end(), run->design.keep.begin(), run->design.keep.end());
+    }
+    correlation::Inputs inputs{{stacked.data(), stacked.rows(), stacked.cols()}, keep, 0};
+    auto outcome = capture([&] { return correlation::run(inputs, c_.correlation, context_); });
+    if (const auto* failure = std::get_if<Failure>(&outcome)) {
+      if (failure->kind != ErrorKind::gate) throw Error(failure->kind, failure->message);
+      return; // too few volumes; the run's reason already says how many there are
+    }
+    auto& matrix = std::get<correlation::Outputs>(outcome);
+    person_.connectivity.push_back(
+        {task, atlas, "correlation", std::move(matrix.correlation), matrix.n_volumes});
+    person_.connectivity.push_back(
+        {task, atlas, "fisher_z", std::move(matrix.fisher_z), matrix.n_volumes});
+  }
+
+  [[nodiscard]] bool is_rest(const std::string& task) const {
+    const auto& rest = c_.input.rest_tasks;
+    return std::find(rest.begin(), rest.end(), task) != rest.end();
+  }
+
+  void add_measures() {
+    const RegionSet& circuits = study_.target.sets.back();
+    intrinsic_measures::Inputs inputs;
+    inputs.taxonomy = &study_.taxonomy;
+    for (const Region& region : circuits.regions) inputs.regions.push_back(region.label);
+    for (const DenoisedRun& run : usable_) {
+      const store::RunRecord& record = person_.runs[run.index];
+      if (!is_rest(record.task)) continue;
+      const store::ParcelSeries& series = record.series.at(circuits.name);
+      const auto edges = correlation::run(
+          {{series.denoised.data(), series.denoised.rows(), series.denoised.cols()},
+           run.design.keep,
+           run.design.n_regressed},
+          c_.correlation, context_);
+      inputs.runs.push_back({record.run_id, edges.fisher_z, edges.fisher_z_se, series.coverage});
+    }
+    if (inputs.runs.empty()) inputs.no_runs_reason = why_no_rest();
+    person_.source = inputs.runs.empty() ? "" : "rest";
+    const auto measures = intrinsic_measures::run(inputs, c_.intrinsic_measures, context_);
+    for (const auto& measure : measures.measures) {
+      person_.measures.push_back({measure.value, measure.se, measure.coverage, measure.reason});
+    }
+  }
+
+  [[nodiscard]] std::string why_no_rest() const {
+    std::string reasons;
+    for (const store::RunRecord& run : person_.runs) {
+      if (!is_rest(run.task)) continue;
+      reasons += (reasons.empty() ? "" : "; ") + run.run_id + ": " + run.reason;
+    }
+    return reasons.empty() ? "no task-free run" : reasons;
+  }
+
+  const Study& study_;
+  const config::Config& c_;
+  const bids::ParticipantSession& session_;
+  const PersonInputs& inputs_;
+  const Context& context_;
+  store::PersonRecord person_;
+  std::vector<DenoisedRun> usable_;
+};
+
+// What a shard depends on: configuration (in the header) and the digests of the inputs it could
+// use, metadata and participant columns.
+std::string person_key(const Study& study, const bids::ParticipantSession& session) {
+  std::vector<std::string> parts;
+  for (const bids::BoldRun& run : session.runs) {
+    const auto key = capture([&] { return run_key(study, session, run); });
+    parts.push_back(run.run_id + " " +
+                    (std::holds_alternative<Failure>(key)
+                         ? "failed: " + std::get<Failure>(key).message
+                         : std::get<std::string>(key)));
+  }
+  for (const std::string& column : study.header.participant_columns) {
+    const auto found = session.columns.find(column);
+    parts.push_back(column + "=" + (found == session.columns.end() ? "" : found->second));
+  }
+  return cache::node_key(kPersonStage, kPersonVersion, study.header.config_sha256, parts);
+}
+
+} // namespace
+
+store::PersonRecord make_person(const Study& study, const bids::ParticipantSession& session,
+                                const PersonInputs& inputs, const Context& context) {
+  store::PersonRecord person = PersonBuilder(study, session, inputs, context).build();
+  person.stages.push_back({std::string(kPersonStage), kPersonVersion, person_key(study, session)});
+  return person;
+}
+
+void write_person(const Study& study, const bids::ParticipantSession& session,
+                  const store::PersonRecord& person) {
+  for (const store::RunRecord& run : person.runs) {
+    if (run.confounds.size() > 0) (void)report::write_confounds(study.out, run);
+  }
+  store::write_shard(study.shard_path(session), study.header, person);
+}
+
+bool shard_is_current(const Study& study, const bids::ParticipantSession& session) {
+  if (study.force) return false;
+  const auto path = study.shard_path(session);
+  std::error_code code;
+  if (!std::filesystem::exists(path, code)) return false;
+  const auto current = capture([&] {
+    const auto [header, person] = store::read_shard(path);
+    if (!store::header_difference(header, study.header).empty()) return false;
+    // A run that failed is tried again: the cause may have been the machine.
+    for (const store::RunRecord& run : person.runs) {
+      if (run.status == "failed") return false;
+    }
+    const std::string key = person_key(study, session);
+    return std::any_of(person.stages.begin(), person.stages.end(),
+                       [&](const store::StageRecord& stage) {
+                         return stage.name == kPersonStage && stage.key == key;
+                       });
+  });
+  return std::holds_alternative<bool>(current) && std::get<bool>(current);
+}
+
+} // namespace boldmill::graph

@@ -1,0 +1,200 @@
+#include "pipeline/graph/plan.hpp"
+
+#include <cstdio>
+
+#include "pipeline/bids/text.hpp"
+#include "pipeline/graph/anatomy.hpp"
+#include "pipeline/graph/bold_run.hpp"
+#include "pipeline/image_io/nifti.hpp"
+#include "stages/anatomy/bias_field.hpp"
+#include "stages/anatomy/brain_mask.hpp"
+#include "stages/anatomy/tissue.hpp"
+#include "stages/core/outcome.hpp"
+#include "stages/functional/bold_resampling.hpp"
+
+namespace boldmill::graph {
+namespace {
+
+// Seconds per million voxels (anatomy) and per million voxel-volumes (runs) on one core, measured
+// on the machine of benchmarks/results.md. For admission order and ETA only.
+constexpr double kAnatomySecondsPerMillion = 3.0;
+constexpr double kAnatomySeconds = 12.0;
+constexpr double kRunSecondsPerMillion = 0.35;
+constexpr double kRunSeconds = 2.0;
+constexpr std::size_t kPersonBytes = std::size_t{64} << 20U;
+constexpr std::size_t kCohortBytes = std::size_t{256} << 20U;
+
+std::string versioned(const StageInfo& stage) {
+  return std::string(stage.name) + " v" + std::to_string(stage.version);
+}
+
+const std::vector<std::string>& anatomy_stages() {
+  static const std::vector<std::string> stages{
+      versioned(bias_field::kStage), versioned(affine::kStage), versioned(brain_mask::kStage),
+      versioned(normalization::kStage), versioned(tissue::kStage)};
+  return stages;
+}
+
+const std::vector<std::string>& run_stages() {
+  static const std::vector<std::string> stages{
+      versioned(dummy_scans::kStage),    versioned(boldref::kStage),
+      versioned(head_motion::kStage),    versioned(bold_mask::kStage),
+      versioned(coregistration::kStage), versioned(bold_resampling::kStage),
+      versioned(confounds::kStage),      versioned(extraction::kStage)};
+  return stages;
+}
+
+const std::vector<std::string>& person_stages() {
+  static const std::vector<std::string> stages{versioned(nuisance_regression::kStage),
+                                               versioned(correlation::kStage),
+                                               versioned(intrinsic_measures::kStage)};
+  return stages;
+}
+
+PlanNode anatomy_node(const Study& study, std::size_t s) {
+  const bids::ParticipantSession& session = study.index.sessions[s];
+  PlanNode node{TaskKind::anatomy, "anatomy:" + session.id, s, 0, {}, anatomy_stages(), 0, 0.0, ""};
+  const auto header =
+      capture([&] { return image_io::read_header(study.index.absolute(t1w_of(session))); });
+  if (const auto* failure = std::get_if<Failure>(&header)) {
+    node.problem = failure->message;
+    return node;
+  }
+  const Grid& grid = std::get<image_io::NiftiHeader>(header).grid;
+  node.peak_bytes = anatomy_peak_bytes(study, grid.n_voxels());
+  node.estimated_s =
+      kAnatomySeconds + kAnatomySecondsPerMillion * 1e-6 * static_cast<double>(grid.n_voxels());
+  return node;
+}
+
+PlanNode run_node(const Study& study, std::size_t s, std::size_t r, std::size_t anatomy) {
+  const bids::BoldRun& run = study.index.sessions[s].runs[r];
+  PlanNode node{TaskKind::bold_run, "bold:" + run.run_id, s, r, {anatomy}, run_stages(), 0, 0.0,
+                run.file.problem};
+  if (!node.problem.empty()) return node;
+  const auto header =
+      capture([&] { return image_io::read_header(study.index.absolute(run.file)); });
+  if (const auto* failure = std::get_if<Failure>(&header)) {
+    node.problem = failure->message;
+    return node;
+  }
+  const auto& h = std::get<image_io::NiftiHeader>(header);
+  const RunShape shape{h.grid.n_voxels(), static_cast<std::size_t>(h.n_volumes)};
+  node.peak_bytes = run_peak_bytes(study, shape);
+  node.estimated_s = kRunSeconds + kRunSecondsPerMillion * 1e-6 *
+                                       static_cast<double>(shape.n_voxels) *
+                                       static_cast<double>(shape.n_volumes);
+  return node;
+}
+
+std::string megabytes(std::size_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.0f MB", static_cast<double>(bytes) / 1e6);
+  return text;
+}
+
+} // namespace
+
+std::string_view to_string(TaskKind kind) {
+  switch (kind) {
+  case TaskKind::anatomy: return "anatomy";
+  case TaskKind::bold_run: return "bold_run";
+  case TaskKind::person: return "person";
+  case TaskKind::cohort: return "cohort";
+  }
+  return "";
+}
+
+double Plan::estimated_s() const {
+  double sum = 0.0;
+  for (const PlanNode& node : nodes) sum += node.estimated_s;
+  return sum;
+}
+
+Plan make_plan(const Study& study, bool participants, bool group) {
+  Plan plan;
+  std::vector<std::size_t> persons;
+  for (std::size_t s = 0; participants && s < study.index.sessions.size(); ++s) {
+    const bids::ParticipantSession& session = study.index.sessions[s];
+    const std::size_t anatomy = plan.nodes.size();
+    plan.nodes.push_back(anatomy_node(study, s));
+    std::vector<std::size_t> before{anatomy};
+    for (std::size_t r = 0; r < session.runs.size(); ++r) {
+      before.push_back(plan.nodes.size());
+      plan.nodes.push_back(run_node(study, s, r, anatomy));
+    }
+    persons.push_back(plan.nodes.size());
+    plan.nodes.push_back({TaskKind::person, "person:" + session.id, s, 0, before, person_stages(),
+                          kPersonBytes, 0.5, session.problem});
+  }
+  if (group) {
+    plan.nodes.push_back({TaskKind::cohort,
+                          "cohort",
+                          0,
+                          0,
+                          persons,
+                          {versioned(scores::kStage), versioned(penalised_regression::kStage)},
+                          kCohortBytes,
+                          5.0,
+                          ""});
+  }
+  return plan;
+}
+
+std::string plan_text(const Plan& plan) {
+  std::string text;
+  std::size_t largest = 0;
+  for (const PlanNode& node : plan.nodes) {
+    char line[64];
+    std::snprintf(line, sizeof line, "  %7.1f s  ", node.estimated_s);
+    text += bids::display(node.id) + line + megabytes(node.peak_bytes) + "  ";
+    for (std::size_t i = 0; i < node.stages.size(); ++i)
+      text += (i > 0 ? " > " : "") + node.stages[i];
+    if (!node.problem.empty()) text += "  FAILS: " + bids::display(node.problem);
+    text += "\n";
+    largest = std::max(largest, node.peak_bytes);
+  }
+  char line[128];
+  std::snprintf(line, sizeof line, "%zu tasks, about %.0f s of one core, largest task %s\n",
+                plan.nodes.size(), plan.estimated_s(), megabytes(largest).c_str());
+  return text + line;
+}
+
+std::string plan_json(const Plan& plan) {
+  config::Json nodes = config::Json::array();
+  for (const PlanNode& node : plan.nodes) {
+    config::Json after = config::Json::array();
+    for (const std::size_t before : node.after) after.push_back(plan.nodes[before].id);
+    nodes.push_back({{"id", node.id},
+                     {"kind", to_string(node.kind)},
+                     {"after", after},
+                     {"stages", node.stages},
+                     {"peak_bytes", node.peak_bytes},
+                     {"estimated_s", node.estimated_s},
+                     {"problem", node.problem}});
+  }
+  return config::Json{{"nodes", nodes}, {"estimated_s", plan.estimated_s()}}.dump(
+             2, ' ', false, config::Json::error_handler_t::replace) +
+         "\n";
+}
+
+std::string plan_dot(const Plan& plan) {
+  std::string text = "digraph boldmill {\n  rankdir=LR;\n  node [shape=box];\n";
+  const auto quoted = [](const std::string& id) {
+    std::string out = "\"";
+    for (const char c : bids::display(id)) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    return out + "\"";
+  };
+  for (const PlanNode& node : plan.nodes) {
+    text += "  " + quoted(node.id) + ";\n";
+    for (const std::size_t before : node.after) {
+      text += "  " + quoted(plan.nodes[before].id) + " -> " + quoted(node.id) + ";\n";
+    }
+  }
+  return text + "}\n";
+}
+
+} // namespace boldmill::graph

@@ -1,0 +1,244 @@
+#include "pipeline/graph/prediction.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+namespace boldmill::graph {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+using Text = std::vector<std::string>;
+
+const Text* column_of(const store::ParticipantsTable& people, const std::string& name) {
+  const auto found = people.columns.find(name);
+  return found == people.columns.end() ? nullptr : &found->second;
+}
+
+// Distinct non-empty values in bytewise order, and each row's number (-1 missing).
+std::pair<Text, std::vector<int>> levels_of(const Text& values) {
+  std::set<std::string> distinct(values.begin(), values.end());
+  distinct.erase("");
+  Text levels(distinct.begin(), distinct.end());
+  std::vector<int> number;
+  for (const std::string& value : values) {
+    const auto at = std::lower_bound(levels.begin(), levels.end(), value);
+    number.push_back(value.empty() ? -1 : static_cast<int>(at - levels.begin()));
+  }
+  return {levels, number};
+}
+
+struct Target {
+  Eigen::VectorXd y;
+  Text class_name; // of a text column with two values
+  std::string problem;
+};
+
+Target target_of(const store::ParticipantsTable& people, const std::string& name) {
+  Target target;
+  const Text* column = column_of(people, name);
+  if (column == nullptr) {
+    target.problem = "participants.tsv has no column " + name +
+                     " among the admitted ones (input.participant_columns)";
+    return target;
+  }
+  const std::vector<double> numbers = store::as_numbers(*column);
+  target.y = Eigen::VectorXd::Constant(static_cast<Eigen::Index>(column->size()), kNaN);
+  bool numeric = true;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    numeric = numeric && ((*column)[i].empty() || !std::isnan(numbers[i]));
+    target.y[static_cast<Eigen::Index>(i)] = numbers[i];
+  }
+  if (numeric) return target;
+  const auto [levels, number] = levels_of(*column);
+  if (levels.size() != 2) {
+    target.problem = "column " + name + " holds text with " + std::to_string(levels.size()) +
+                     " values, expected numbers or two values";
+    return target;
+  }
+  target.class_name = levels;
+  for (std::size_t i = 0; i < number.size(); ++i) {
+    target.y[static_cast<Eigen::Index>(i)] = number[i] < 0 ? kNaN : number[i];
+  }
+  return target;
+}
+
+Eigen::MatrixXd one_hot(const std::vector<int>& number, std::size_t n_levels) {
+  Eigen::MatrixXd x = Eigen::MatrixXd::Zero(static_cast<Eigen::Index>(number.size()),
+                                            static_cast<Eigen::Index>(n_levels));
+  for (std::size_t i = 0; i < number.size(); ++i) {
+    if (number[i] >= 0) x(static_cast<Eigen::Index>(i), number[i]) = 1.0;
+  }
+  return x;
+}
+
+class Predictor {
+public:
+  Predictor(const store::CohortReader& reader, const config::Config& config, const Context& context)
+      : config_(config), context_(context), people_(reader.participants()),
+        header_(reader.header()) {
+    const store::MeasuresTable measures = reader.measures();
+    inputs_.rows.x = measures.table.value;
+    inputs_.rows.names = header_.measure;
+    inputs_.rows.is_reference = control_rows(people_, config);
+    inputs_.person = levels_of(people_.participant_id).second;
+    if (const Text* site = column_of(people_, config.cohort.site_column)) {
+      const auto [levels, number] = levels_of(*site);
+      if (levels.size() > 1) inputs_.rows.batch = number;
+    }
+    add_baselines(reader);
+    inputs_.steps = {imputation::step(config.imputation),
+                     standardisation::step(config.standardisation)};
+  }
+
+  void predict(const std::string& name, store::CohortResults& results) {
+    const std::string analysis = "predictions/" + name;
+    const Target target = target_of(people_, name);
+    if (!target.problem.empty()) {
+      results.not_done.push_back({analysis, target.problem});
+      return;
+    }
+    penalised_regression::Inputs inputs = inputs_;
+    inputs.target = target.y;
+    std::erase_if(inputs.baselines, [&](const auto& b) { return b.name == name; });
+    const auto out = penalised_regression::run(inputs, config_.prediction, context_);
+    if (!out.not_done.empty()) {
+      results.not_done.push_back({analysis, out.not_done});
+      return;
+    }
+    results.predictions.push_back(record(name, target, out));
+  }
+
+private:
+  void add_baselines(const store::CohortReader& reader) {
+    const auto n = static_cast<Eigen::Index>(reader.n_rows());
+    const Text* age = column_of(people_, config_.cohort.age_column);
+    const Text* sex = column_of(people_, config_.cohort.sex_column);
+    if (age != nullptr || sex != nullptr) {
+      const auto levels = sex == nullptr ? std::pair<Text, std::vector<int>>{} : levels_of(*sex);
+      const auto n_levels = static_cast<Eigen::Index>(levels.first.size());
+      Eigen::MatrixXd x = Eigen::MatrixXd::Zero(n, n_levels + (age != nullptr ? 1 : 0));
+      if (sex != nullptr) x.leftCols(n_levels) = one_hot(levels.second, levels.first.size());
+      if (age != nullptr) {
+        const auto years = store::as_numbers(*age);
+        for (Eigen::Index i = 0; i < n; ++i) x(i, n_levels) = years[static_cast<std::size_t>(i)];
+      }
+      inputs_.baselines.push_back({"age_sex", std::move(x)});
+    }
+    if (!inputs_.rows.batch.empty()) {
+      const auto levels = levels_of(*column_of(people_, config_.cohort.site_column));
+      inputs_.baselines.push_back({"site", one_hot(levels.second, levels.first.size())});
+    }
+    inputs_.baselines.push_back({"mean_fd", mean_fd(reader, n)});
+  }
+
+  static Eigen::MatrixXd mean_fd(const store::CohortReader& reader, Eigen::Index n) {
+    const store::RunTable runs = reader.runs();
+    Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(n, 1);
+    Eigen::VectorXd used = Eigen::VectorXd::Zero(n);
+    for (std::size_t m = 0; m < runs.run.size(); ++m) {
+      if (std::isnan(runs.run[m].mean_fd_mm)) continue;
+      sum(runs.row[m], 0) += runs.run[m].mean_fd_mm;
+      used[runs.row[m]] += 1.0;
+    }
+    for (Eigen::Index i = 0; i < n; ++i) sum(i, 0) = used[i] > 0.0 ? sum(i, 0) / used[i] : kNaN;
+    return sum;
+  }
+
+  [[nodiscard]] store::PredictionRecord record(const std::string& name, const Target& target,
+                                               const penalised_regression::Outputs& out) const {
+    store::PredictionRecord r;
+    r.target = name;
+    r.model = "elastic_net";
+    r.cv = config_.prediction.cv;
+    const auto list = [](const Eigen::VectorXd& v) {
+      return std::vector<double>(v.data(), v.data() + v.size());
+    };
+    r.y = list(out.y);
+    if (out.binary) {
+      for (const double value : out.class_value) {
+        const auto at = static_cast<std::size_t>(value);
+        r.class_name.push_back(target.class_name.empty() ? config::Json(value).dump()
+                                                         : target.class_name.at(at));
+      }
+      r.probability.resize(out.prediction.size(), 2);
+      r.probability.col(0) = 1.0 - out.prediction.array();
+      r.probability.col(1) = out.prediction;
+      r.set = out.set.matrix();
+    } else {
+      r.prediction = list(out.prediction);
+      r.lower = list(out.lower);
+      r.upper = list(out.upper);
+    }
+    r.interval_level = 1.0 - config_.prediction.alpha_interval;
+    r.abstain = out.abstain;
+    r.fold = out.fold;
+    r.coefficient_name = out.feature_names;
+    r.coefficient = list(out.coefficient);
+    for (std::size_t m = 0; m < out.metrics.size(); ++m) {
+      const auto& metric = out.metrics[m];
+      r.metrics.push_back(
+          {metric.name, metric.value, metric.lower, metric.upper, m == 0 ? out.p_value : kNaN});
+      for (std::size_t b = 0; b < metric.baseline.size(); ++b) {
+        r.metrics.push_back({metric.name + "_baseline_" + out.baseline_names[b], metric.baseline[b],
+                             kNaN, kNaN, kNaN});
+      }
+    }
+    r.null_metric = out.metrics.empty() ? "" : out.metrics.front().name;
+    r.permutation_null = out.null;
+    r.model_card = model_card(name, out);
+    return r;
+  }
+
+  [[nodiscard]] std::string model_card(const std::string& name,
+                                       const penalised_regression::Outputs& out) const {
+    config::Json card;
+    card["intended_use"] = "research use only; not a medical device";
+    card["target"] = name;
+    card["people_with_target"] = out.n_used;
+    card["predictors"] = out.feature_names;
+    card["learning_steps"] = {"imputation", "standardisation", "elastic_net"};
+    card["fitted_inside_folds"] = true;
+    card["alpha"] = out.alpha;
+    card["lambda"] = out.lambda;
+    card["interval_method"] = out.interval_method;
+    card["permutation"] = out.permutation_kind;
+    card["limits"] = {"no external validation", "conformal coverage assumes exchangeable people",
+                      "a human must check data quality and the distance from the training people"};
+    return card.dump();
+  }
+
+  const config::Config& config_;
+  const Context& context_;
+  store::ParticipantsTable people_;
+  store::CohortHeader header_;
+  penalised_regression::Inputs inputs_;
+};
+
+} // namespace
+
+std::vector<std::uint8_t> control_rows(const store::ParticipantsTable& people,
+                                       const config::Config& config) {
+  std::vector<std::uint8_t> controls(people.participant_id.size(), 0);
+  const Text* group = column_of(people, config.input.group_column);
+  if (group == nullptr) return controls;
+  const auto& wanted = config.input.control_values;
+  for (std::size_t row = 0; row < controls.size(); ++row) {
+    controls[row] = std::find(wanted.begin(), wanted.end(), (*group)[row]) != wanted.end() ? 1 : 0;
+  }
+  return controls;
+}
+
+void add_predictions(const store::CohortReader& reader, const config::Config& config,
+                     store::CohortResults& results, const Context& context) {
+  if (config.cohort.targets.empty()) {
+    results.not_done.push_back({"predictions", "no target column is named (cohort.targets)"});
+    return;
+  }
+  Predictor predictor(reader, config, context);
+  for (const std::string& target : config.cohort.targets) predictor.predict(target, results);
+}
+
+} // namespace boldmill::graph

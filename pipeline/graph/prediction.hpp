@@ -1,0 +1,19 @@
+// From the tables of a cohort file to cross-validated predictions of named columns.
+#pragma once
+
+#include "pipeline/config/config.hpp"
+#include "pipeline/store/reader.hpp"
+#include "pipeline/store/records.hpp"
+
+namespace boldmill::graph {
+
+// 1 for rows whose group column holds one of the control values.
+[[nodiscard]] std::vector<std::uint8_t> control_rows(const store::ParticipantsTable& people,
+                                                     const config::Config& config);
+
+// One entry per configured target: a prediction, or the reason why there is none. Starts from raw
+// measures; imputation and standardisation are refitted in every fold.
+void add_predictions(const store::CohortReader& reader, const config::Config& config,
+                     store::CohortResults& results, const Context& context);
+
+} // namespace boldmill::graph

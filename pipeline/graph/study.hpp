@@ -1,0 +1,87 @@
+// What every node of a study shares: configuration, dataset, target space, cache. Read-only once
+// the work has begun.
+#pragma once
+
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "pipeline/bids/index.hpp"
+#include "pipeline/cache/cache.hpp"
+#include "pipeline/config/config.hpp"
+#include "pipeline/image_io/digest.hpp"
+#include "pipeline/store/records.hpp"
+#include "stages/circuits/taxonomy.hpp"
+#include "stages/regions/extraction.hpp"
+#include "stages/regions/region_set.hpp"
+
+namespace boldmill::graph {
+
+// The template that everything is brought to, and the regions on its output grid.
+struct TargetSpace {
+  std::string name, space;
+  std::string note; // e.g. "single-subject template", every output carries it; may be empty
+  Volume brain;     // template brain at its own resolution
+  Mask mask;        // on the grid of brain
+  Grid grid;        // output grid
+  std::vector<RegionSet> sets; // the atlases in the configured order, then "circuits"
+  std::string template_key;    // digest of brain and mask
+  std::string key;             // digest of everything above
+  std::vector<std::string> notes;
+
+  // All voxels of any region, ascending, and each region of each set as positions in that list.
+  std::vector<std::size_t> voxels;
+  std::vector<std::vector<Region>> compact;
+};
+
+// sha256 of input files, remembered by path, size and time of change so that a resumed study does
+// not read everything again. Thread-safe.
+class Digests {
+public:
+  explicit Digests(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  void keep_in(std::filesystem::path directory) { directory_ = std::move(directory); } // before use
+  [[nodiscard]] image_io::FileDigest of(const std::filesystem::path& file);
+
+private:
+  std::filesystem::path directory_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, image_io::FileDigest> known_;
+};
+
+struct Study {
+  config::Config config;
+  taxonomy::Taxonomy taxonomy;
+  bids::BidsIndex index;
+  std::filesystem::path out;
+  TargetSpace target;
+  store::CohortHeader header;
+  cache::Cache cache{std::filesystem::path{}};
+  mutable Digests digests{std::filesystem::path{}};
+  bool force = false;
+  std::string write_volumes = "none";
+
+  [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;
+};
+
+// Runs `body` and appends its wall time, and the CPU time of the calling thread, to `resources`.
+template <class Body>
+auto timed(std::vector<store::ResourceRecord>& resources, std::string_view stage,
+           std::string_view item, Body&& body);
+
+[[nodiscard]] double thread_cpu_s();
+[[nodiscard]] double wall_s();
+
+template <class Body>
+auto timed(std::vector<store::ResourceRecord>& resources, std::string_view stage,
+           std::string_view item, Body&& body) {
+  const double wall = wall_s();
+  const double cpu = thread_cpu_s();
+  auto result = body();
+  resources.push_back(
+      {std::string(stage), std::string(item), wall_s() - wall, thread_cpu_s() - cpu, 0.0});
+  return result;
+}
+
+} // namespace boldmill::graph

@@ -1,0 +1,261 @@
+#include "pipeline/graph/target_space.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "pipeline/config/taxonomy_json.hpp"
+#include "pipeline/image_io/digest.hpp"
+#include "pipeline/spaces/region_sources.hpp"
+#include "stages/core/interpolate.hpp"
+
+namespace boldmill::graph {
+namespace fs = std::filesystem;
+namespace {
+
+std::string folder_digest(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  std::string text;
+  for (const fs::path& file : files) {
+    text += file.filename().string() + " " + image_io::digest_file(file).sha256 + "\n";
+  }
+  return cache::sha256_hex(text);
+}
+
+const config::ExternalFile* file_of(const config::Config& config, const std::string& role) {
+  const auto found = config.files.find(role);
+  return found == config.files.end() ? nullptr : &found->second;
+}
+
+std::vector<spaces::TemplateInfo> templates_of(const config::Config& config,
+                                               const spaces::SearchPath& search) {
+  std::vector<spaces::TemplateInfo> templates = spaces::find_templates(search);
+  if (const auto* brain = file_of(config, "nlin6_brain")) {
+    spaces::TemplateFiles files;
+    files.brain = brain->path;
+    files.space = std::string(spaces::kCircuitSpace);
+    templates.insert(templates.begin(), spaces::template_from_files(files));
+  }
+  return templates;
+}
+
+spaces::TemplateInfo target_template(const config::Config& config,
+                                     const std::vector<spaces::TemplateInfo>& templates) {
+  if (const auto* brain = file_of(config, "template_brain")) {
+    spaces::TemplateFiles files;
+    files.brain = brain->path;
+    if (const auto* mask = file_of(config, "template_mask")) files.mask = mask->path;
+    if (config.target.template_name != "auto") files.space = config.target.template_name;
+    return spaces::template_from_files(files);
+  }
+  const std::string& name = config.target.template_name;
+  return spaces::select_template(templates, name == "auto" ? "default" : name);
+}
+
+class Warps {
+public:
+  Warps(const config::Config& config, const cache::Cache& cache, const Context& context)
+      : cache_(cache), context_(context) {
+    limits_.min_dice = std::max(limits_.min_dice, config.target.min_template_dice);
+  }
+
+  const spaces::SpaceMap* of(const std::optional<spaces::WarpRequest>& request) {
+    if (!request) return nullptr;
+    const std::string key =
+        cache::node_key("space_map", spaces::kSpaceMapVersion,
+                        config::Json(std::vector<double>{limits_.min_dice, limits_.min_correlation,
+                                                         limits_.min_jacobian})
+                            .dump(),
+                        {request->from.sha256, request->to.sha256});
+    auto& map = maps_[key];
+    if (map.from_name.empty()) {
+      map = cache_.value<spaces::SpaceMap>(
+          key, [&] { return spaces::space_map(request->from, request->to, limits_, context_); });
+    }
+    return &map;
+  }
+
+private:
+  const cache::Cache& cache_;
+  const Context& context_;
+  spaces::WarpLimits limits_;
+  std::map<std::string, spaces::SpaceMap> maps_;
+};
+
+void index_voxels(TargetSpace& target) {
+  for (const RegionSet& set : target.sets) {
+    for (const Region& region : set.regions) {
+      target.voxels.insert(target.voxels.end(), region.voxels.begin(), region.voxels.end());
+    }
+  }
+  std::sort(target.voxels.begin(), target.voxels.end());
+  target.voxels.erase(std::unique(target.voxels.begin(), target.voxels.end()), target.voxels.end());
+  for (const RegionSet& set : target.sets) {
+    std::vector<Region> regions;
+    for (const Region& region : set.regions) {
+      Region compact;
+      compact.index = region.index;
+      for (const std::size_t voxel : region.voxels) {
+        const auto at = std::lower_bound(target.voxels.begin(), target.voxels.end(), voxel);
+        compact.voxels.push_back(static_cast<std::size_t>(at - target.voxels.begin()));
+      }
+      regions.push_back(std::move(compact));
+    }
+    target.compact.push_back(std::move(regions));
+  }
+}
+
+std::string digest_of(const TargetSpace& target, const std::string& template_sha256) {
+  cache::Archive writer;
+  std::string sha = template_sha256;
+  Grid grid = target.grid;
+  writer(sha, grid);
+  for (const RegionSet& set : target.sets) {
+    std::string name = set.name;
+    writer(name);
+    for (const Region& region : set.regions) {
+      std::string label = region.label;
+      std::vector<std::size_t> voxels = region.voxels;
+      writer(label, voxels);
+    }
+  }
+  return cache::sha256_hex(writer.bytes());
+}
+
+// The circuit regions in the taxonomy's order, under the taxonomy's codes.
+RegionSet taxonomy_regions(const taxonomy::Taxonomy& taxonomy, const RegionSet& available) {
+  RegionSet set = available;
+  set.name = "circuits";
+  set.regions.clear();
+  set.codes.clear();
+  for (const taxonomy::Region& wanted : taxonomy::distinct_regions(taxonomy)) {
+    Region region = region_of(available, wanted.code);
+    region.label = wanted.code;
+    region.index = static_cast<int>(set.regions.size()) + 1;
+    set.regions.push_back(std::move(region));
+  }
+  name_regions(set);
+  return set;
+}
+
+} // namespace
+
+void identify_file(const std::string& role, config::ExternalFile& file) {
+  if (file.path.empty()) {
+    throw Error(ErrorKind::usage, "files." + role + ": the stored configuration names " +
+                                      file.name + " (sha256 " + file.sha256.substr(0, 12) +
+                                      "), give it with --path " + role + "=FILE");
+  }
+  std::error_code code;
+  if (!fs::exists(file.path, code)) {
+    throw Error(ErrorKind::usage, "files." + role + ": " + file.name + " does not exist");
+  }
+  const std::string sha256 = fs::is_directory(file.path, code)
+                                 ? folder_digest(file.path)
+                                 : image_io::digest_file(file.path).sha256;
+  if (!file.sha256.empty() && file.sha256 != sha256) {
+    throw Error(ErrorKind::usage, "files." + role + ": " + file.name + " has sha256 " +
+                                      sha256.substr(0, 12) + ", expected " +
+                                      file.sha256.substr(0, 12));
+  }
+  file.sha256 = sha256;
+}
+
+taxonomy::Taxonomy load_taxonomy(config::Config& config) {
+  if (config.files.contains("taxonomy")) {
+    identify_file("taxonomy", config.files.at("taxonomy"));
+    return config::read_taxonomy(config.files.at("taxonomy").path);
+  }
+  const std::string& name = config.input.taxonomy;
+  if (name.find_first_of("/\\") != std::string::npos) {
+    throw Error(ErrorKind::usage, "input.taxonomy: found \"" + name +
+                                      "\", expected a name; give a file with --path taxonomy=FILE");
+  }
+  return config::read_taxonomy(config::data_file("configs/taxonomies/" + name + ".json"));
+}
+
+TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& taxonomy,
+                           const cache::Cache& cache, const Context& context) {
+  for (auto& [role, file] : config.files) identify_file(role, file);
+  const spaces::SearchPath search = spaces::default_search_path();
+  const auto templates = templates_of(config, search);
+  const auto atlases = spaces::find_atlases(search);
+  const spaces::TemplateInfo chosen = target_template(config, templates);
+
+  TargetSpace target;
+  target.name = chosen.name;
+  target.space = chosen.space;
+  target.note = chosen.note;
+  spaces::TemplateImages images = spaces::load_template(chosen);
+  target.brain = std::move(images.brain);
+  target.mask = std::move(images.mask);
+  target.grid = regular_grid_over(target.brain.grid, config.target.spacing_mm);
+
+  Warps warps(config, cache, context);
+  for (const std::string& name : config.target.atlases) {
+    spaces::AtlasInfo atlas;
+    if (name == "file") {
+      spaces::AtlasFiles files;
+      if (!config.files.contains("atlas")) {
+        throw Error(ErrorKind::usage, "target.atlases: \"file\" needs --path atlas=FILE");
+      }
+      files.image = config.files.at("atlas").path;
+      if (config.files.contains("atlas_labels")) files.table = config.files.at("atlas_labels").path;
+      files.space = chosen.space;
+      atlas = spaces::atlas_from_files(files);
+    } else {
+      atlas = spaces::select_atlas(atlases, name);
+    }
+    const auto route = spaces::atlas_route(atlas, chosen, templates);
+    target.sets.push_back(spaces::atlas_regions(route, warps.of(route.warp), target.grid,
+                                                config.label_atlas, context));
+  }
+  const auto* masks = file_of(config, "circuit_masks");
+  const auto route = spaces::circuit_route(chosen, templates, atlases,
+                                           masks == nullptr ? fs::path() : fs::path(masks->path));
+  const spaces::SpaceMap* facts = warps.of(route.facts_warp);
+  const spaces::SpaceMap* amygdala = route.amygdala ? warps.of(route.amygdala->warp) : nullptr;
+  target.sets.push_back(
+      taxonomy_regions(taxonomy, spaces::circuit_region_set(route, facts, amygdala, target.grid,
+                                                            config.circuit_regions, context)));
+  for (const RegionSet& set : target.sets) {
+    target.notes.insert(target.notes.end(), set.notes.begin(), set.notes.end());
+  }
+  index_voxels(target);
+  cache::Archive mask_bytes;
+  mask_bytes(target.mask);
+  target.template_key = cache::sha256_hex(chosen.sha256 + cache::sha256_hex(mask_bytes.bytes()));
+  target.key = digest_of(target, target.template_key);
+  return target;
+}
+
+std::vector<store::AtlasRecord> atlas_records(const TargetSpace& target) {
+  std::vector<store::AtlasRecord> records;
+  for (const RegionSet& set : target.sets) {
+    store::AtlasRecord record;
+    record.name = set.name;
+    record.space = target.space;
+    for (const std::string& note : set.notes) {
+      record.description += (record.description.empty() ? "" : " ") + note;
+    }
+    if (!target.note.empty()) {
+      record.description += (record.description.empty() ? "" : " ") + target.note;
+    }
+    for (const Region& region : set.regions) {
+      record.label.push_back(region.label);
+      record.index.push_back(region.index);
+      record.x_mm.push_back(region.center_mm[0]);
+      record.y_mm.push_back(region.center_mm[1]);
+      record.z_mm.push_back(region.center_mm[2]);
+      record.n_voxels.push_back(static_cast<std::int32_t>(region.voxels.size()));
+    }
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+} // namespace boldmill::graph

@@ -1,0 +1,7 @@
+#include "pipeline/cli/app.hpp"
+#include "pipeline/cli/process.hpp"
+
+int main(int argc, char** argv) {
+  boldmill::cli::handle_signals();
+  return boldmill::cli::run_program(argc, argv);
+}
