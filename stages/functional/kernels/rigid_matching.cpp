@@ -15,6 +15,26 @@ constexpr std::size_t kFewestPoints = 50;
 constexpr double kGoodCorrelation = 0.95;
 constexpr double kFarStepMm = 1.5;
 
+// Points keep this distance (voxels) from the border of an axis in the reference: what smoothing
+// mirrors in there is not the head.
+int border_margin(int n) { return n >= 12 ? 2 : n >= 5 ? 1 : 0; }
+
+// And nearly this distance in the volume, so that small motion does not lose them.
+struct Interior {
+  explicit Interior(const std::array<int, 3>& shape) {
+    for (int a = 0; a < 3; ++a) {
+      const int n = shape[static_cast<std::size_t>(a)];
+      const float margin = static_cast<float>(border_margin(n)) - 0.75F;
+      low[a] = std::max(margin, -0.5F);
+      high[a] = static_cast<float>(n - 1) - low[a];
+    }
+  }
+  [[nodiscard]] bool contains(const Eigen::Vector3f& p) const {
+    return (p.array() >= low.array()).all() && (p.array() <= high.array()).all();
+  }
+  Eigen::Vector3f low, high;
+};
+
 // W(delta): x -> c + t + R(w)(x - c).
 Affine small_motion(const Eigen::Matrix<double, 6, 1>& delta, const Eigen::Vector3d& center) {
   const Eigen::Vector3d w = delta.tail<3>();
@@ -57,13 +77,9 @@ RigidReference::Level RigidReference::make_level(const Volume& reference, double
     Eigen::Vector3f gradient;
   };
   std::vector<Point> points;
-  // Points keep a distance from the border of an axis, where the mirrored volume is not the head.
-  const auto margin = [&](std::size_t axis) {
-    return grid_.shape[axis] >= 12 ? 2 : grid_.shape[axis] >= 5 ? 1 : 0;
-  };
-  const int mx = margin(0);
-  const int my = margin(1);
-  const int mz = margin(2);
+  const int mx = border_margin(grid_.shape[0]);
+  const int my = border_margin(grid_.shape[1]);
+  const int mz = border_margin(grid_.shape[2]);
   constexpr float kHalf = 0.5F;
   for (int k = mz; k < grid_.shape[2] - mz; ++k) {
     for (int j = my; j < grid_.shape[1] - my; ++j) {
@@ -120,6 +136,7 @@ RigidMatch RigidReference::run_level(const Level& level, const Affine& start,
   match.ref_to_volume = start;
   const Affine from_mm = grid_.affine.inverse();
   const auto n_points = level.x.size();
+  const Interior interior(grid_.shape);
   double previous_step = 0.0;
   for (int iteration = 0; iteration < options_.max_iterations; ++iteration) {
     const Eigen::Matrix4f to_voxel = (from_mm * match.ref_to_volume * grid_.affine).cast<float>();
@@ -139,7 +156,7 @@ RigidMatch RigidReference::run_level(const Level& level, const Affine& start,
             to_voxel.topLeftCorner<3, 3>() * Eigen::Vector3f(level.x[n], level.y[n], level.z[n]) +
             to_voxel.topRightCorner<3, 1>();
         const auto row = level.design.col(static_cast<Eigen::Index>(n));
-        if (!volume.inside(p[0], p[1], p[2])) {
+        if (!interior.contains(p)) {
           const Vector8 r = row.cast<double>();
           normal -= r * r.transpose();
           continue;

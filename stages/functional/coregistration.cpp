@@ -1,0 +1,316 @@
+#include "stages/functional/coregistration.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "stages/core/error.hpp"
+#include "stages/core/interpolate.hpp"
+#include "stages/core/morphology.hpp"
+#include "stages/core/parallel.hpp"
+#include "stages/core/smooth.hpp"
+#include "stages/functional/kernels/mutual_information.hpp"
+#include "stages/functional/kernels/powell.hpp"
+#include "stages/functional/kernels/white_matter_edge.hpp"
+
+namespace boldmill::coregistration {
+namespace {
+
+using Vector6 = Eigen::Matrix<double, 6, 1>;
+
+constexpr double kArmMm = 60.0; // a rotation parameter of 1 moves a point this far by 1 mm
+constexpr double kHeadRadiusMm = 80.0;
+constexpr double kHeaderBonus = 0.002; // NMI by which another start must beat the headers
+constexpr double kFarBonus = 0.01;     // and a start turned by 90 degrees or more
+constexpr std::size_t kEdgePoints = 20000;
+constexpr double kEdgeDistanceMm = 1.5;
+
+// Translations in mm, rotations in mm at kArmMm, about `center`.
+Affine move(const Vector6& x, const Eigen::Vector3d& center) {
+  return rigid_matrix({x.head<3>(), x.tail<3>() / kArmMm}, center);
+}
+
+Affine rigid_inverse(const Affine& matrix) {
+  Affine inverse = Affine::Identity();
+  inverse.topLeftCorner<3, 3>() = matrix.topLeftCorner<3, 3>().transpose();
+  inverse.topRightCorner<3, 1>() = -inverse.topLeftCorner<3, 3>() * matrix.topRightCorner<3, 1>();
+  return inverse;
+}
+
+struct Start {
+  std::string name;
+  Affine bold_to_t1w;
+  double handicap = 0.0;
+};
+
+struct Candidate {
+  Affine bold_to_t1w;
+  double similarity = 0.0;
+  std::size_t start = 0;
+};
+
+struct Images {
+  Volume bold;       // finite, not negative
+  Volume bold_brain; // 0 outside the BOLD mask
+  Volume t1w_brain;  // 0 outside the T1w mask
+  Eigen::Vector3d bold_center;
+  Eigen::Vector3d t1w_center;
+};
+
+Volume cleaned(const Volume& volume, const Mask* mask) {
+  Volume out = volume;
+  for (std::size_t v = 0; v < out.data.size(); ++v) {
+    const bool keep =
+        std::isfinite(out.data[v]) && out.data[v] > 0.0F && (mask == nullptr || mask->data[v] != 0);
+    if (!keep) out.data[v] = 0.0F;
+  }
+  return out;
+}
+
+Eigen::Vector3d mask_center(const Mask& mask) {
+  Volume volume(mask.grid);
+  std::copy(mask.data.begin(), mask.data.end(), volume.data.begin());
+  return center_of_mass_mm(volume);
+}
+
+Affine translation(const Eigen::Vector3d& mm) {
+  Affine matrix = Affine::Identity();
+  matrix.topRightCorner<3, 1>() = mm;
+  return matrix;
+}
+
+// One scale: both images reduced to about `spacing_mm`; the points are the BOLD mask and a shell.
+MutualInformation make_similarity(const Images& images, const Mask& bold_mask, double spacing_mm,
+                                  std::size_t max_points, const Context& context) {
+  const Volume bold = downsample(images.bold, spacing_mm, context);
+  const Volume t1w = downsample(images.t1w_brain, spacing_mm, context);
+  const Mask near = dilate(bold_mask, 12.0, context);
+  const Mask region = resample_mask(near, bold.grid, PointMap{}, context);
+  return MutualInformation(bold, region, t1w, max_points);
+}
+
+std::vector<Start> near_starts(const Images& images) {
+  std::vector<Start> starts;
+  starts.push_back({"header", Affine::Identity(), 0.0});
+  const Affine centered = translation(images.t1w_center - images.bold_center);
+  const double d = kArmMm * std::numbers::pi / 180.0;
+  struct Turn {
+    const char* name;
+    Vector6 x;
+  };
+  std::vector<Turn> turns;
+  turns.push_back({"", Vector6::Zero()});
+  for (const double degrees : {-30.0, -15.0, 15.0, 30.0}) {
+    Vector6 pitch = Vector6::Zero();
+    pitch[3] = degrees * d;
+    turns.push_back({" pitched", pitch});
+  }
+  for (const double mm : {-40.0, -20.0, 20.0, 40.0}) {
+    Vector6 shift = Vector6::Zero();
+    shift[2] = mm;
+    turns.push_back({" shifted", shift});
+  }
+  for (const auto& [name, x] : turns) {
+    const Affine motion = move(x, images.bold_center);
+    starts.push_back({std::string("center_of_mass") + name, centered * motion, kHeaderBonus});
+    if (name[0] != '\0') starts.push_back({std::string("header") + name, motion, kHeaderBonus});
+  }
+  return starts;
+}
+
+// The 23 other orientations of a cube about the centre, on the centres of mass.
+std::vector<Start> far_starts(const Images& images) {
+  std::vector<Start> starts;
+  const Affine centered = translation(images.t1w_center - images.bold_center);
+  std::vector<Eigen::Matrix3d> seen{Eigen::Matrix3d::Identity()};
+  for (int n = 1; n < 64; ++n) {
+    const double quarter = std::numbers::pi / 2.0;
+    const Vector6 x =
+        (Vector6() << 0.0, 0.0, 0.0, quarter * (n % 4), quarter * (n / 4 % 4), quarter * (n / 16))
+            .finished();
+    Vector6 scaled = x;
+    scaled.tail<3>() *= kArmMm;
+    const Affine turn = move(scaled, images.bold_center);
+    const Eigen::Matrix3d rotation = turn.topLeftCorner<3, 3>();
+    const bool known = std::any_of(seen.begin(), seen.end(), [&](const Eigen::Matrix3d& other) {
+      return (rotation - other).norm() < 0.1;
+    });
+    if (known) continue;
+    seen.push_back(rotation);
+    starts.push_back({"rotated", centered * turn, kFarBonus});
+  }
+  return starts;
+}
+
+Candidate optimise(const MutualInformation& similarity, const Affine& start,
+                   const Eigen::Vector3d& center, const PowellOptions& options) {
+  const auto result =
+      powell<6>([&](const Vector6& x) { return -similarity(start * move(x, center)); },
+                Vector6::Zero(), options);
+  return {start * move(result.x, center), -result.value, 0};
+}
+
+// Every start at the coarse scale, the best few at the middle scale; best first.
+std::vector<Candidate> search(const std::vector<Start>& starts, const Images& images,
+                              const MutualInformation& coarse, const MutualInformation& middle,
+                              const Context& context) {
+  std::vector<Candidate> candidates(starts.size());
+  const auto refine = [&](const MutualInformation& similarity, const PowellOptions& options) {
+    parallel_blocks(context, candidates.size(), 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t c = begin; c < end; ++c) {
+        const std::size_t start = candidates[c].start;
+        candidates[c] =
+            optimise(similarity, candidates[c].bold_to_t1w, images.bold_center, options);
+        candidates[c].start = start;
+      }
+    });
+    std::stable_sort(
+        candidates.begin(), candidates.end(), [&](const Candidate& a, const Candidate& b) {
+          return a.similarity - starts[a.start].handicap > b.similarity - starts[b.start].handicap;
+        });
+  };
+  for (std::size_t s = 0; s < starts.size(); ++s) {
+    candidates[s] = {starts[s].bold_to_t1w, 0.0, s};
+  }
+  refine(coarse, {.first_step = 6.0, .tolerance = 0.4, .max_rounds = 8, .line_evaluations = 10});
+  // Starts that met in one place need no second look; the headers always get one.
+  std::vector<Candidate> distinct;
+  for (const Candidate& candidate : candidates) {
+    const bool met = std::any_of(distinct.begin(), distinct.end(), [&](const Candidate& other) {
+      return rms_displacement_mm(candidate.bold_to_t1w, other.bold_to_t1w, images.bold_center,
+                                 kHeadRadiusMm) < 4.0;
+    });
+    if (!met && (distinct.size() < 4 || candidate.start == 0)) distinct.push_back(candidate);
+  }
+  candidates = std::move(distinct);
+  refine(middle, {.first_step = 2.0, .tolerance = 0.1, .max_rounds = 8, .line_evaluations = 12});
+  return candidates;
+}
+
+struct Overlap {
+  double dice = 0.0;
+  double coverage = 0.0;
+};
+
+Overlap overlap(const Inputs& inputs, const Affine& bold_to_t1w, const Context& context) {
+  const PointMap to_t1w{{bold_to_t1w}};
+  const Mask carried = resample_mask(*inputs.t1w_mask, inputs.bold_mask->grid, to_t1w, context);
+  Overlap result;
+  const double shared = dice(carried, *inputs.bold_mask);
+  result.dice = std::isfinite(shared) ? shared : 0.0;
+  const double inside_ml = static_cast<double>(count(carried)) * carried.grid.voxel_volume_mm3();
+  const double brain_ml =
+      static_cast<double>(count(*inputs.t1w_mask)) * inputs.t1w_mask->grid.voxel_volume_mm3();
+  result.coverage = std::min(1.0, inside_ml / brain_ml);
+  return result;
+}
+
+// Moves the map to the least edge cost; leaves it alone when the edge says nothing.
+void refine_on_edges(const Inputs& inputs, const Params& params, const Images& images,
+                     const Context& context, Outputs& out) {
+  out.edge_contrast = std::numeric_limits<double>::quiet_NaN();
+  if (!params.refine_on_edges) return;
+  const WhiteMatterEdge edge =
+      white_matter_edge(*inputs.t1w, *inputs.t1w_mask, kEdgePoints, context);
+  if (edge.point_mm.size() < 1000) return;
+  const Affine before = out.bold_to_t1w;
+  const auto cost_at = [&](const Vector6& x) {
+    return edge_cost(edge, images.bold_brain, rigid_inverse(before * move(x, images.bold_center)),
+                     kEdgeDistanceMm);
+  };
+  const auto result =
+      powell<6>([&](const Vector6& x) { return cost_at(x).cost; }, Vector6::Zero(),
+                {.first_step = 1.0, .tolerance = 0.02, .max_rounds = 15, .line_evaluations = 12});
+  const EdgeCost at_end = cost_at(result.x);
+  const Affine after = before * move(result.x, images.bold_center);
+  out.edge_contrast = at_end.contrast;
+  const double moved = rms_displacement_mm(after, before, images.bold_center, kHeadRadiusMm);
+  if (!(at_end.contrast > 0.5) || moved > params.max_refinement_mm) return;
+  out.bold_to_t1w = after;
+  out.refinement_mm = moved;
+  out.edges_used = true;
+}
+
+void judge(const Params& params, Outputs& out) {
+  const auto doubt = [&](const std::string& reason) {
+    out.doubtful = true;
+    out.reason += (out.reason.empty() ? "" : "; ") + reason;
+  };
+  const auto number = [](double value) {
+    std::string text = std::to_string(value);
+    return text.substr(0, text.find('.') + 3);
+  };
+  if (!(out.dice >= params.min_dice)) {
+    doubt("overlap of the brain masks is " + number(out.dice) + ", expected at least " +
+          number(params.min_dice));
+  }
+  if (out.header_rotation_deg > params.max_header_rotation_deg) {
+    doubt("turned by " + number(out.header_rotation_deg) + " degrees against the headers");
+  }
+}
+
+void check(const Inputs& inputs) {
+  if (inputs.boldref == nullptr || inputs.bold_mask == nullptr || inputs.t1w == nullptr ||
+      inputs.t1w_mask == nullptr) {
+    throw Error(ErrorKind::internal, "coregistration: an input is not set");
+  }
+  const auto check_mask = [](const Mask& mask, const Volume& image, const std::string& name) {
+    if (!mask.grid.same_as(image.grid, 0.01)) {
+      throw Error(ErrorKind::input,
+                  "coregistration: the " + name + " mask is on another grid than the " + name);
+    }
+    if (count(mask) < 100) {
+      throw Error(ErrorKind::input, "coregistration: found " + std::to_string(count(mask)) +
+                                        " voxels in the " + name + " mask, expected at least 100");
+    }
+  };
+  check_mask(*inputs.bold_mask, *inputs.boldref, "BOLD");
+  check_mask(*inputs.t1w_mask, *inputs.t1w, "T1w");
+}
+
+} // namespace
+
+Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
+  check(inputs);
+  Images images{cleaned(*inputs.boldref, nullptr), cleaned(*inputs.boldref, inputs.bold_mask),
+                cleaned(*inputs.t1w, inputs.t1w_mask), mask_center(*inputs.bold_mask),
+                mask_center(*inputs.t1w_mask)};
+  const MutualInformation coarse = make_similarity(images, *inputs.bold_mask, 8.0, 6000, context);
+  const MutualInformation middle = make_similarity(images, *inputs.bold_mask, 4.0, 20000, context);
+  std::vector<Start> starts = near_starts(images);
+  std::vector<Candidate> candidates = search(starts, images, coarse, middle, context);
+  if (overlap(inputs, candidates.front().bold_to_t1w, context).dice < params.min_dice) {
+    const std::vector<Start> far = far_starts(images);
+    starts.insert(starts.end(), far.begin(), far.end());
+    candidates = search(starts, images, coarse, middle, context);
+  }
+  const double fine_mm = std::clamp(inputs.boldref->grid.spacing_mm().minCoeff(), 1.5, 4.0);
+  const MutualInformation fine =
+      make_similarity(images, *inputs.bold_mask, fine_mm, 40000, context);
+  Candidate best =
+      optimise(fine, candidates.front().bold_to_t1w, images.bold_center,
+               {.first_step = 1.0, .tolerance = 0.02, .max_rounds = 10, .line_evaluations = 12});
+  Outputs out;
+  out.start = starts[candidates.front().start].name;
+  out.bold_to_t1w = best.bold_to_t1w;
+  refine_on_edges(inputs, params, images, context, out);
+  out.cost = 2.0 - fine(out.bold_to_t1w);
+  const Overlap shared = overlap(inputs, out.bold_to_t1w, context);
+  out.dice = shared.dice;
+  out.t1w_coverage = shared.coverage;
+  out.header_displacement_mm =
+      rms_displacement_mm(out.bold_to_t1w, Affine::Identity(), images.bold_center, kHeadRadiusMm);
+  const Eigen::Matrix3d rotation = out.bold_to_t1w.topLeftCorner<3, 3>();
+  out.header_rotation_deg = Eigen::AngleAxisd(rotation).angle() * 180.0 / std::numbers::pi;
+  judge(params, out);
+  return out;
+}
+
+std::size_t peak_bytes(const Shape& shape, const Params& /*params*/) {
+  // Cleaned copies and the working image of the edge; the distance transform of the erosion.
+  return shape.n_bold_voxels * 8 * sizeof(float) + shape.n_t1w_voxels * 6 * sizeof(float) +
+         (std::size_t{64} << 20);
+}
+
+} // namespace boldmill::coregistration
