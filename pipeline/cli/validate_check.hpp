@@ -1,0 +1,35 @@
+// What `validate` finds out, as plain data.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "pipeline/bids/index.hpp"
+
+namespace boldmill::cli {
+
+struct RunCheck {
+  std::string run_id, path, task;
+  std::string problem; // why it would not be processed, or ""
+  std::vector<std::string> warnings;
+  std::array<int, 3> shape{0, 0, 0}; // zeros when the header was not read
+  int n_volumes = 0;
+  double tr_s = 0.0;
+  int n_events = -1; // -1: no events.tsv
+};
+
+struct SessionCheck {
+  std::string id, participant_id, session_id;
+  std::string problem;               // why nothing of it would be processed, or ""
+  std::vector<std::string> t1w;      // that can be read, by path
+  std::vector<std::string> warnings; // about anatomy
+  std::vector<RunCheck> runs;
+};
+
+// Opens the sidecars, the events and, with `headers`, the image headers of every session. In the
+// order of the index, at any number of threads.
+[[nodiscard]] std::vector<SessionCheck> check_sessions(const bids::BidsIndex& index, bool headers,
+                                                       const Context& context);
+
+} // namespace boldmill::cli
