@@ -1,0 +1,34 @@
+#include "stages/cohort/kernels/learning_step.hpp"
+
+#include <utility>
+
+namespace boldmill::cohort {
+
+Rows Rows::select(const std::vector<Eigen::Index>& rows) const {
+  Rows out;
+  out.x = x(rows, Eigen::all);
+  out.names = names;
+  for (const Eigen::Index row : rows) {
+    const auto r = static_cast<std::size_t>(row);
+    if (!is_reference.empty()) out.is_reference.push_back(is_reference[r]);
+    if (!batch.empty()) out.batch.push_back(batch[r]);
+  }
+  return out;
+}
+
+FittedSteps fit_steps(const std::vector<LearningStep>& steps, const Rows& training) {
+  FittedSteps fitted;
+  Rows current = training;
+  for (const LearningStep& step : steps) {
+    fitted.push_back(step.fit(current));
+    current = fitted.back()(current);
+  }
+  return fitted;
+}
+
+Rows apply_steps(const FittedSteps& steps, Rows rows) {
+  for (const auto& apply : steps) rows = apply(rows);
+  return rows;
+}
+
+} // namespace boldmill::cohort
