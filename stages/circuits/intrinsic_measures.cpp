@@ -70,6 +70,7 @@ Measure combined(const std::vector<Edge>& edges) {
   for (const Edge& edge : edges) {
     if (!std::isnan(edge.z) && !(edge.se > 0.0)) weighted = false;
   }
+  std::vector<Edge> present;
   double sum = 0.0;
   double weight_sum = 0.0;
   for (const Edge& edge : edges) {
@@ -78,14 +79,20 @@ Measure combined(const std::vector<Edge>& edges) {
       continue;
     }
     const double weight = weighted ? 1.0 / (edge.se * edge.se) : 1.0;
+    present.push_back(edge);
     sum += weight * edge.z;
     weight_sum += weight;
     out.coverage = std::fmin(out.coverage, edge.coverage);
   }
   if (weight_sum == 0.0) return out;
+  out.reason.clear();
+  if (present.size() == 1) {  // the run's own numbers, to the last bit
+    out.value = present[0].z;
+    out.se = present[0].se;
+    return out;
+  }
   out.value = sum / weight_sum;
   if (weighted) out.se = 1.0 / std::sqrt(weight_sum);
-  out.reason.clear();
   return out;
 }
 

@@ -1,0 +1,282 @@
+#include "stages/cohort/penalised_regression.hpp"
+
+#include <gtest/gtest.h>
+#include <tbb/global_control.h>
+#include <tbb/task_arena.h>
+
+#include <cmath>
+#include <set>
+
+#include "stages/cohort/kernels/cross_validation.hpp"
+#include "stages/core/random.hpp"
+
+namespace boldmill::penalised_regression {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+Params quick() {
+  Params params;
+  params.n_folds = 5;
+  params.n_repeats = 2;
+  params.n_inner_folds = 3;
+  params.alphas = {0.5};
+  params.n_lambdas = 8;
+  params.n_permutations = 0;
+  return params;
+}
+
+// y = x0 + effect of the first two columns; noise SD 1.
+Inputs simulated(Eigen::Index n, double effect, std::uint64_t seed) {
+  Random random(seed);
+  Inputs in;
+  in.rows.x.resize(n, 6);
+  in.target.resize(n);
+  for (double& v : in.rows.x.reshaped()) v = random.normal();
+  for (Eigen::Index i = 0; i < n; ++i) {
+    in.target[i] = effect * (in.rows.x(i, 0) - in.rows.x(i, 1)) + random.normal();
+  }
+  return in;
+}
+
+Inputs binary(Eigen::Index n, double effect, std::uint64_t seed) {
+  Inputs in = simulated(n, effect, seed);
+  in.target = (in.target.array() > 0).select(Eigen::VectorXd::Constant(n, 2.0), 1.0);
+  return in;
+}
+
+TEST(PenalisedRegression, FindsAStrongEffect) {
+  const Outputs out = run(simulated(150, 1.0, 1), quick(), {});
+  ASSERT_EQ(out.not_done, "");
+  EXPECT_FALSE(out.binary);
+  EXPECT_EQ(out.metrics[0].name, "r");
+  EXPECT_NEAR(out.metrics[0].value, std::sqrt(2.0 / 3.0), 0.08);
+  EXPECT_LT(out.metrics[0].lower, out.metrics[0].value);
+  EXPECT_GT(out.metrics[0].upper, out.metrics[0].value);
+  EXPECT_GT(out.metrics[1].value, 0.5);
+  EXPECT_LT(out.metrics[2].value, out.metrics[2].baseline[0]); // MAE below the mean's
+  EXPECT_NEAR(out.coefficient[0], 1.0, 0.25);
+  EXPECT_NEAR(out.coefficient[1], -1.0, 0.25);
+  EXPECT_LT(out.coefficient.tail(4).cwiseAbs().maxCoeff(), 0.25);
+  EXPECT_NEAR(out.coefficient_fold_mean[0], out.coefficient[0], 0.1);
+}
+
+TEST(PenalisedRegression, FindsAStrongEffectOnABinaryTarget) {
+  const Outputs out = run(binary(200, 1.5, 2), quick(), {});
+  ASSERT_EQ(out.not_done, "");
+  EXPECT_TRUE(out.binary);
+  EXPECT_EQ(out.class_value[1], 2.0);
+  EXPECT_EQ(out.metrics[0].name, "AUC");
+  EXPECT_GT(out.metrics[0].value, 0.85);
+  EXPECT_EQ(out.metrics[0].baseline[0], 0.5);
+  EXPECT_LT(out.metrics[2].value, out.metrics[2].baseline[0]); // Brier
+  EXPECT_EQ(out.set.rows(), 200);
+}
+
+// What is fitted in a fold must not move when the fold's own rows and targets move.
+TEST(PenalisedRegression, NothingHeldOutReachesTheModel) {
+  const Inputs in = simulated(60, 0.5, 3);
+  std::vector<cohort::LearningStep> honest = default_steps();
+  const auto models = [&](const Inputs& inputs, const std::vector<cohort::LearningStep>& steps) {
+    cohort::Learner learner{
+        .steps = &steps, .alphas = {0.0, 0.5}, .n_lambdas = 8, .n_inner_folds = 3};
+    const cohort::Sample sample{inputs.rows, inputs.target, {}};
+    const auto split = cohort::k_fold(60, 5, {}, {}, 1);
+    auto held_out = cohort::cross_validate(learner, sample, split, 1, {});
+    return std::pair{held_out.models, split};
+  };
+  const auto [before, split] = models(in, honest);
+  Inputs moved = in;
+  for (Eigen::Index row = 0; row < 60; ++row) {
+    if (split.fold[static_cast<std::size_t>(row)] != 2) continue;
+    moved.rows.x.row(row) = moved.rows.x.row(row) * 50.0;
+    moved.rows.x(row, 3) = kNaN;
+    moved.target[row] = 1000.0;
+  }
+  const auto after = models(moved, honest).first;
+  EXPECT_EQ(before[2].fit.beta, after[2].fit.beta);
+  EXPECT_EQ(before[2].lambda, after[2].lambda);
+  EXPECT_NE(before[1].fit.beta, after[1].fit.beta);
+
+  // The same check finds a step that scales by all rows: it can fail.
+  const auto leaky = [&](const Inputs& inputs) {
+    const Eigen::RowVectorXd scale =
+        inputs.rows.x.array().isNaN().select(0.0, inputs.rows.x).colwise().norm();
+    std::vector<cohort::LearningStep> steps = honest;
+    steps.insert(steps.begin(), {"leak", [scale](const cohort::Rows&) {
+                                   return [scale](const cohort::Rows& rows) {
+                                     cohort::Rows out = rows;
+                                     out.x.col(0) += out.x.col(1) * scale[0];
+                                     return out;
+                                   };
+                                 }});
+    return models(inputs, steps).first;
+  };
+  EXPECT_NE(leaky(in)[2].fit.beta, leaky(moved)[2].fit.beta);
+}
+
+TEST(PenalisedRegression, PermutationPIsUniformWithoutSignal) {
+  Params params = quick();
+  params.n_repeats = 1;
+  params.n_folds = 4;
+  params.alphas = {0.0};
+  params.n_lambdas = 5;
+  params.n_permutations = 19;
+  int small = 0, below_half = 0;
+  constexpr int kCohorts = 60;
+  for (int c = 0; c < kCohorts; ++c) {
+    const Outputs out = run(simulated(30, 0.0, 100 + static_cast<std::uint64_t>(c)), params, {});
+    EXPECT_EQ(out.permutation_kind, "free");
+    if (out.p_value <= 0.05) ++small;
+    if (out.p_value <= 0.5) ++below_half;
+  }
+  EXPECT_LE(small, 10); // binomial(60, 0.05): 99.9 % are at most 9
+  EXPECT_GE(below_half, 17);
+  EXPECT_LE(below_half, 43); // 30 +- 3.4 SD
+  EXPECT_LE(run(simulated(60, 1.0, 5), params, {}).p_value, 0.05);
+}
+
+// Outcome and measures both differ between sites and are unrelated inside them.
+TEST(PenalisedRegression, SiteAloneIsNotSignal) {
+  Inputs in = simulated(120, 0.0, 6);
+  Eigen::MatrixXd site(120, 1);
+  for (Eigen::Index i = 0; i < 120; ++i) {
+    const int s = static_cast<int>(i % 4);
+    in.rows.batch.push_back(s);
+    site(i, 0) = s;
+    in.target[i] += 2.0 * s;
+    in.rows.x(i, 0) += 2.0 * s;
+  }
+  in.baselines = {{"site", site}};
+  Params params = quick();
+  params.n_permutations = 39;
+  const Outputs pooled = run(in, params, {});
+  EXPECT_GT(pooled.metrics[0].value, 0.7);                                  // looks wonderful
+  EXPECT_GT(pooled.metrics[0].baseline[1], pooled.metrics[0].value - 0.05); // so does site alone
+  EXPECT_EQ(pooled.permutation_kind, "within_site");
+  EXPECT_GT(pooled.p_value, 0.05);
+  params.permute_within_site = false;
+  EXPECT_LE(run(in, params, {}).p_value, 0.05);
+  params.cv = "leave_site_out";
+  params.n_permutations = 0;
+  const Outputs out = run(in, params, {});
+  for (Eigen::Index i = 0; i < 120; ++i) EXPECT_EQ(out.fold(0, i), i % 4);
+}
+
+TEST(PenalisedRegression, IntervalsCoverAndStrangersAbstain) {
+  Params params = quick();
+  double covered = 0, n = 0, abstained = 0;
+  for (std::uint64_t seed = 0; seed < 10; ++seed) {
+    const Inputs in = simulated(80, 0.7, 200 + seed);
+    const Outputs out = run(in, params, {});
+    for (Eigen::Index i = 0; i < 80; ++i) {
+      covered += in.target[i] >= out.lower[i] && in.target[i] <= out.upper[i] ? 1 : 0;
+      abstained += out.abstain[static_cast<std::size_t>(i)];
+      ++n;
+    }
+  }
+  EXPECT_NEAR(covered / n, 0.9, 0.025);
+  EXPECT_LT(abstained / n, 0.1);
+  Inputs in = simulated(80, 0.7, 300);
+  in.rows.x.row(7).setConstant(20.0);
+  in.rows.x.row(8).head(4).setConstant(kNaN);
+  in.rows.x.row(9).setConstant(kNaN);
+  const Outputs out = run(in, params, {});
+  EXPECT_EQ(out.abstain[7], 1);
+  EXPECT_EQ(out.abstain[8], 1);
+  EXPECT_EQ(out.abstain[9], 1);
+  EXPECT_TRUE(std::isnan(out.prediction[9]));
+  EXPECT_EQ(out.n_used, 79);
+}
+
+TEST(PenalisedRegression, PredictsRowsWithoutATarget) {
+  Inputs in = simulated(80, 1.5, 7);
+  const Eigen::VectorXd truth = in.target;
+  in.target.tail(20).setConstant(kNaN);
+  const Outputs out = run(in, quick(), {});
+  EXPECT_EQ(out.n_used, 60);
+  EXPECT_EQ(out.fold(0, 70), -1);
+  EXPECT_TRUE(std::isnan(out.y[70]));
+  const Eigen::VectorXd predicted = out.prediction.tail(20);
+  const Eigen::VectorXd expected = truth.tail(20);
+  const double r = (predicted.array() - predicted.mean())
+                       .matrix()
+                       .normalized()
+                       .dot((expected.array() - expected.mean()).matrix().normalized());
+  EXPECT_GT(r, 0.7);
+  EXPECT_LT(out.lower[70], out.prediction[70]);
+}
+
+TEST(PenalisedRegression, KeepsThePeopleOfRepeatedRowsTogether) {
+  Inputs in = simulated(80, 1.0, 8);
+  for (int i = 0; i < 80; ++i) in.person.push_back(i / 2);
+  Params params = quick();
+  params.n_permutations = 5;
+  const Outputs out = run(in, params, {});
+  for (Eigen::Index i = 0; i < 80; i += 2) EXPECT_EQ(out.fold.col(i), out.fold.col(i + 1));
+  EXPECT_EQ(out.permutation_kind, "none"); // rows of a person are not exchangeable
+  EXPECT_TRUE(std::isnan(out.p_value));
+}
+
+TEST(PenalisedRegression, IgnoresColumnsWithoutAValueAndTheUnitOfOthers) {
+  Inputs in = simulated(80, 1.0, 9);
+  in.rows.names = {"a", "b", "c", "d", "e", "f"};
+  const Outputs before = run(in, quick(), {});
+  in.rows.x.col(2) *= 1000.0;
+  const Outputs scaled = run(in, quick(), {});
+  EXPECT_LT((before.prediction - scaled.prediction).cwiseAbs().maxCoeff(), 1e-6);
+  in.rows.x.col(5).setConstant(kNaN);
+  const Outputs out = run(in, quick(), {});
+  EXPECT_EQ(out.feature_names, (std::vector<std::string>{"a", "b", "c", "d", "e"}));
+}
+
+TEST(PenalisedRegression, SameBitsAtAnyThreadCount) {
+  Params params = quick();
+  params.n_permutations = 6;
+  const Inputs in = simulated(50, 0.5, 10);
+  const auto with_threads = [&](int n) {
+    const tbb::global_control control(tbb::global_control::max_allowed_parallelism, 8);
+    tbb::task_arena arena(n);
+    return arena.execute([&] { return run(in, params, {}); });
+  };
+  const Outputs one = with_threads(1);
+  const Outputs eight = with_threads(8);
+  EXPECT_EQ(one.prediction, eight.prediction);
+  EXPECT_EQ(one.null, eight.null);
+}
+
+TEST(PenalisedRegression, SaysWhyItIsNotDone) {
+  const auto reason = [](const Inputs& in, const Params& params = quick()) {
+    return run(in, params, {}).not_done;
+  };
+  Inputs in = simulated(12, 1.0, 11);
+  EXPECT_NE(reason(in).find("12 people"), std::string::npos);
+  in = simulated(40, 1.0, 11);
+  in.target.setConstant(kNaN);
+  EXPECT_NE(reason(in).find("nobody"), std::string::npos);
+  in.target.setConstant(3.0);
+  EXPECT_NE(reason(in).find("one value"), std::string::npos);
+  in.target.head(3).setConstant(4.0);
+  EXPECT_NE(reason(in).find("3 people in the smaller class"), std::string::npos);
+  in = simulated(40, 1.0, 12);
+  in.rows.x.setConstant(kNaN);
+  EXPECT_NE(reason(in).find("nobody has both"), std::string::npos);
+  in = simulated(40, 1.0, 12);
+  Params by_site = quick();
+  by_site.cv = "leave_site_out";
+  EXPECT_NE(reason(in, by_site).find("two sites"), std::string::npos);
+  in.rows.batch.assign(40, 1);
+  EXPECT_NE(reason(in, by_site).find("two sites"), std::string::npos);
+}
+
+TEST(PenalisedRegression, RefusesWhatDoesNotFit) {
+  Inputs in = simulated(40, 1.0, 13);
+  Params params = quick();
+  params.target_kind = "binary";
+  EXPECT_THROW((void)run(in, params, {}), Error);
+  in.person = {1, 2, 3};
+  EXPECT_THROW((void)run(in, quick(), {}), Error);
+}
+
+} // namespace
+} // namespace boldmill::penalised_regression
