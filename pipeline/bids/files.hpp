@@ -15,7 +15,7 @@ inline constexpr std::uint64_t kMaxTextBytes = std::uint64_t{1} << 30;
 [[nodiscard]] std::string read_file(const std::filesystem::path& path,
                                     std::uint64_t max_bytes = kMaxTextBytes);
 
-// Writes "<path>.<pid>.part", syncs it, renames it to `path`, syncs the folder. Creates missing
+// Writes "<path>.part-<pid>-<n>", syncs it, renames it to `path`, syncs the folder. Creates missing
 // parent folders. Error{disk}: any step failed; the part file is removed.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,6 +57,12 @@ public:
   [[nodiscard]] std::vector<BidsFile> fieldmaps_of(const ParticipantSession& session,
                                                    const BoldRun& run,
                                                    std::vector<std::string>& warnings) const;
+
+  // Rows of the session's scans.tsv by path of the image ("sub-01/func/..."), each with its
+  // columns; empty when there is none. Reads on each call. What is wrong with it, files it lists
+  // that do not exist included, becomes lines in `warnings`.
+  [[nodiscard]] std::map<std::string, std::map<std::string, std::string>>
+  scans(const ParticipantSession& session, std::vector<std::string>& warnings) const;
 
   std::vector<std::string> root_sidecars;      // JSON files in the root
   std::shared_ptr<SidecarCache> sidecar_cache; // set by index_dataset

@@ -235,6 +235,58 @@ TEST(Index, SessionsTable) {
   EXPECT_TRUE(has_note(index, "sessions_table", "sub-02/sub-02_sessions.tsv"));
 }
 
+TEST(Index, ScansTable) {
+  BidsTree tree;
+  tree.header("participant_id\nsub-01\nsub-02\n").person("sub-01", "ses-a").person("sub-02");
+  tree.file("sub-01/ses-a/sub-01_ses-a_scans.tsv",
+            "filename\tquality\nfunc/sub-01_ses-a_task-rest_bold.nii.gz\tgood\n"
+            "func/gone.nii.gz\tn/a\nfunc/gone.nii.gz\tx\n");
+  tree.file("sub-02/sub-02_scans.tsv", "file\nx\n");
+  const BidsIndex index = index_dataset(tree.root());
+  std::vector<std::string> warnings;
+  const auto scans = index.scans(index.sessions[0], warnings);
+  EXPECT_EQ(scans.at(index.sessions[0].runs[0].file.path).at("quality"), "good");
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_NE(warnings[0].find("line 3: sub-01/ses-a/func/gone.nii.gz does not exist"),
+            std::string::npos);
+  EXPECT_NE(warnings[1].find("line 4: found"), std::string::npos);
+  warnings.clear();
+  EXPECT_TRUE(index.scans(index.sessions[1], warnings).empty());
+  EXPECT_NE(warnings.at(0).find("no column \"filename\""), std::string::npos);
+}
+
+TEST(Index, FieldmapsByB0Field) {
+  BidsTree tree;
+  tree.header("participant_id\nsub-01\n").person("sub-01");
+  tree.file("sub-01/func/sub-01_task-rest_bold.json",
+            R"({"RepetitionTime": 2, "B0FieldSource": "two"})");
+  for (const char* label : {"one", "two"}) {
+    const std::string stem = std::string("sub-01/fmap/sub-01_acq-") + label + "_epi";
+    tree.file(stem + ".nii.gz");
+    tree.file(stem + ".json", std::string(R"({"B0FieldIdentifier": ")") + label +
+                                  R"(", "IntendedFor": "func/sub-01_task-rest_bold.nii.gz"})");
+  }
+  tree.file("sub-01/fmap/sub-01_acq-broken_epi.nii.gz");
+  tree.file("sub-01/fmap/sub-01_acq-broken_epi.json", "{");
+  const BidsIndex index = index_dataset(tree.root());
+  std::vector<std::string> warnings;
+  const auto found = index.fieldmaps_of(index.sessions[0], index.sessions[0].runs[0], warnings);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].path, "sub-01/fmap/sub-01_acq-two_epi.nii.gz");
+  EXPECT_EQ(warnings.size(), 1U);
+}
+
+TEST(Index, SharedAnatomyKeepsItsSidecar) {
+  BidsTree tree;
+  tree.header("participant_id\nsub-01\n").person("sub-01", "ses-a").person("sub-01", "ses-b");
+  std::filesystem::remove_all(tree.path("sub-01/ses-b/anat"));
+  tree.file("sub-01/ses-a/anat/sub-01_ses-a_T1w.json", R"({"EchoTime": 0.003})");
+  const BidsIndex index = index_dataset(tree.root());
+  ASSERT_TRUE(index.sessions[1].t1w_from_other_session);
+  EXPECT_EQ(index.metadata(index.sessions[1], index.sessions[1].t1w[0]).echo_time_s, 0.003);
+  EXPECT_EQ(index.metadata(index.sessions[1], index.sessions[1].runs[0].file).sources.size(), 1U);
+}
+
 TEST(Index, WhatIsMissingIsSaid) {
   BidsTree tree;
   tree.file("sub-01/anat/sub-01_T1w.nii.gz").file("sub-02/func/sub-02_task-x_bold.nii.gz");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pipeline/bids/index.hpp"
 #include "pipeline/bids/text.hpp"
 #include "stages/core/error.hpp"
 
@@ -101,6 +102,38 @@ void add_session_columns(const std::filesystem::path& root, ParticipantResult& r
     result.notes.push_back(
         {Level::warning, "sessions_table", path, std::string("not used: ") + error.what()});
   }
+}
+
+std::map<std::string, std::map<std::string, std::string>>
+BidsIndex::scans(const ParticipantSession& session, std::vector<std::string>& warnings) const {
+  std::map<std::string, std::map<std::string, std::string>> rows;
+  if (!session.scans) return rows;
+  try {
+    const Table table = read_tsv(root / *session.scans);
+    const std::size_t file = table.require("filename");
+    for (std::size_t row = 0; row < table.n_rows(); ++row) {
+      const std::string path = session.folder + "/" + std::string(table.cell(row, file));
+      const std::string line =
+          display(*session.scans) + ", line " + std::to_string(table.line(row));
+      auto [at, fresh] = rows.try_emplace(path);
+      if (!fresh) {
+        warnings.push_back(line + ": found " + display(path) + " again; the first row is used");
+        continue;
+      }
+      for (std::size_t column = 0; column < table.n_columns(); ++column) {
+        if (column != file) at->second.emplace(table.names()[column], table.cell(row, column));
+      }
+      // A link whose content is elsewhere exists.
+      std::error_code code;
+      if (!std::filesystem::exists(std::filesystem::symlink_status(root / path, code))) {
+        warnings.push_back(line + ": " + display(path) + " does not exist");
+      }
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
+    warnings.emplace_back(error.what());
+  }
+  return rows;
 }
 
 ParticipantRows::ParticipantRows(const Table& table) : table_(table) {

@@ -132,6 +132,7 @@ SessionCheck check_session(const bids::BidsIndex& index, const bids::Participant
       check.runs.back().problem = check.problem;
     }
   }
+  static_cast<void>(index.scans(session, check.table_warnings));
   const bool any = std::any_of(check.runs.begin(), check.runs.end(),
                                [](const RunCheck& run) { return run.problem.empty(); });
   if (!any && check.problem.empty()) {

@@ -21,9 +21,10 @@ struct RunCheck {
 
 struct SessionCheck {
   std::string id, participant_id, session_id;
-  std::string problem;               // why nothing of it would be processed, or ""
-  std::vector<std::string> t1w;      // that can be read, by path
-  std::vector<std::string> warnings; // about anatomy
+  std::string problem;                     // why nothing of it would be processed, or ""
+  std::vector<std::string> t1w;            // that can be read, by path
+  std::vector<std::string> warnings;       // about anatomy
+  std::vector<std::string> table_warnings; // about scans.tsv
   std::vector<RunCheck> runs;
 };
 

@@ -55,6 +55,9 @@ void collect(Validation& validation) {
     for (const std::string& warning : session.warnings) {
       validation.notes.push_back({Level::warning, "anatomy", session.id, warning});
     }
+    for (const std::string& warning : session.table_warnings) {
+      validation.notes.push_back({Level::warning, "scans_table", session.id, warning});
+    }
     for (const RunCheck& run : session.runs) {
       ++validation.n_runs;
       validation.n_good_runs += run.problem.empty() ? 1 : 0;
