@@ -25,6 +25,8 @@ constexpr double kHeaderBonus = 0.002; // NMI by which another start must beat t
 constexpr double kFarBonus = 0.01;     // and a start turned by 90 degrees or more
 constexpr std::size_t kEdgePoints = 20000;
 constexpr double kEdgeDistanceMm = 1.5;
+constexpr double kLeastContrast = 0.5; // %, below which the edge does not decide
+constexpr double kLargestLoss = 0.01;  // of NMI that a refinement may cost
 
 // Translations in mm, rotations in mm at kArmMm, about `center`.
 Affine move(const Vector6& x, const Eigen::Vector3d& center) {
@@ -208,7 +210,7 @@ Overlap overlap(const Inputs& inputs, const Affine& bold_to_t1w, const Context& 
 
 // Moves the map to the least edge cost; leaves it alone when the edge says nothing.
 void refine_on_edges(const Inputs& inputs, const Params& params, const Images& images,
-                     const Context& context, Outputs& out) {
+                     const MutualInformation& fine, const Context& context, Outputs& out) {
   out.edge_contrast = std::numeric_limits<double>::quiet_NaN();
   if (!params.refine_on_edges) return;
   const WhiteMatterEdge edge =
@@ -226,7 +228,10 @@ void refine_on_edges(const Inputs& inputs, const Params& params, const Images& i
   const Affine after = before * move(result.x, images.bold_center);
   out.edge_contrast = at_end.contrast;
   const double moved = rms_displacement_mm(after, before, images.bold_center, kHeadRadiusMm);
-  if (!(at_end.contrast > 0.5) || moved > params.max_refinement_mm) return;
+  if (!(at_end.contrast > kLeastContrast) || moved > params.max_refinement_mm ||
+      fine(after) < fine(before) - kLargestLoss) {
+    return;
+  }
   out.bold_to_t1w = after;
   out.refinement_mm = moved;
   out.edges_used = true;
@@ -276,15 +281,12 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   Images images{cleaned(*inputs.boldref, nullptr), cleaned(*inputs.boldref, inputs.bold_mask),
                 cleaned(*inputs.t1w, inputs.t1w_mask), mask_center(*inputs.bold_mask),
                 mask_center(*inputs.t1w_mask)};
-  const MutualInformation coarse = make_similarity(images, *inputs.bold_mask, 8.0, 6000, context);
-  const MutualInformation middle = make_similarity(images, *inputs.bold_mask, 4.0, 20000, context);
+  const MutualInformation coarse = make_similarity(images, *inputs.bold_mask, 8.0, 3000, context);
+  const MutualInformation middle = make_similarity(images, *inputs.bold_mask, 4.0, 12000, context);
   std::vector<Start> starts = near_starts(images);
-  std::vector<Candidate> candidates = search(starts, images, coarse, middle, context);
-  if (overlap(inputs, candidates.front().bold_to_t1w, context).dice < params.min_dice) {
-    const std::vector<Start> far = far_starts(images);
-    starts.insert(starts.end(), far.begin(), far.end());
-    candidates = search(starts, images, coarse, middle, context);
-  }
+  const std::vector<Start> far = far_starts(images);
+  starts.insert(starts.end(), far.begin(), far.end());
+  const std::vector<Candidate> candidates = search(starts, images, coarse, middle, context);
   const double fine_mm = std::clamp(inputs.boldref->grid.spacing_mm().minCoeff(), 1.5, 4.0);
   const MutualInformation fine =
       make_similarity(images, *inputs.bold_mask, fine_mm, 40000, context);
@@ -294,7 +296,7 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   Outputs out;
   out.start = starts[candidates.front().start].name;
   out.bold_to_t1w = best.bold_to_t1w;
-  refine_on_edges(inputs, params, images, context, out);
+  refine_on_edges(inputs, params, images, fine, context, out);
   out.cost = 2.0 - fine(out.bold_to_t1w);
   const Overlap shared = overlap(inputs, out.bold_to_t1w, context);
   out.dice = shared.dice;

@@ -12,6 +12,8 @@ namespace boldmill {
 namespace {
 
 constexpr double kContrastScalePercent = 10.0;
+constexpr double kFlattenSigmaMm = 20.0;
+constexpr double kFlattenSpacingMm = 5.0;
 constexpr float kOutside = -1.0F; // no sample of a cleaned BOLD image is negative
 
 // Means of three classes of the values by Lloyd's iteration on a histogram (ascending).
@@ -46,6 +48,29 @@ std::array<double, 3> three_means(std::vector<float> values) {
   return means;
 }
 
+// Divides by the mean of the brain nearby: what a bias correction left must not move the classes.
+Volume flattened(Volume image, const Mask& brain, const Context& context) {
+  Volume sum = image;
+  Volume weight(image.grid);
+  for (std::size_t v = 0; v < image.data.size(); ++v) {
+    const bool inside = brain.data[v] != 0 && std::isfinite(image.data[v]);
+    weight.data[v] = inside ? 1.0F : 0.0F;
+    if (!inside) sum.data[v] = 0.0F;
+  }
+  const auto smooth = [&](const Volume& volume) {
+    const Volume coarse =
+        gaussian_smooth(downsample(volume, kFlattenSpacingMm, context), kFlattenSigmaMm, context);
+    return resample(coarse, image.grid, PointMap{}, Interpolation::linear, context);
+  };
+  sum = smooth(sum);
+  weight = smooth(weight);
+  for (std::size_t v = 0; v < image.data.size(); ++v) {
+    const bool known = weight.data[v] > 0.01F && sum.data[v] > 0.0F && std::isfinite(image.data[v]);
+    image.data[v] = known ? image.data[v] * weight.data[v] / sum.data[v] : 0.0F;
+  }
+  return image;
+}
+
 Eigen::Vector3d gradient_at(const Volume& volume, int i, int j, int k) {
   return 0.5 * Eigen::Vector3d(volume.at(i + 1, j, k) - volume.at(i - 1, j, k),
                                volume.at(i, j + 1, k) - volume.at(i, j - 1, k),
@@ -57,8 +82,9 @@ Eigen::Vector3d gradient_at(const Volume& volume, int i, int j, int k) {
 WhiteMatterEdge white_matter_edge(const Volume& t1w, const Mask& mask, std::size_t max_points,
                                   const Context& context) {
   // About 1 mm is enough for the edge and bounds the cost for finer images.
-  const Volume image = downsample(gaussian_smooth(t1w, 0.6, context), 1.0, context);
+  Volume image = downsample(gaussian_smooth(t1w, 0.6, context), 1.0, context);
   const Mask brain = resample_mask(mask, image.grid, PointMap{}, context);
+  image = flattened(std::move(image), brain, context);
   std::vector<float> values;
   for (std::size_t v = 0; v < image.data.size(); ++v) {
     if (brain.data[v] != 0 && std::isfinite(image.data[v])) values.push_back(image.data[v]);
