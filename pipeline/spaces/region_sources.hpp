@@ -22,11 +22,12 @@ struct WarpRequest {
 // The space in which the circuit facts and the published masks are given.
 inline constexpr std::string_view kCircuitSpace = "MNI152NLin6Asym";
 
-// --- Label atlases --------------------------------------------------------------------------------
+// --- Label atlases
+// --------------------------------------------------------------------------------
 struct AtlasRoute {
   AtlasInfo atlas;
   TemplateInfo target;
-  std::optional<WarpRequest> warp;  // atlas's space -> target; absent when they are the same
+  std::optional<WarpRequest> warp; // atlas's space -> target; absent when they are the same
 };
 // ErrorKind::usage when no template of the atlas's space is on the machine.
 [[nodiscard]] AtlasRoute atlas_route(const AtlasInfo& atlas, const TemplateInfo& target,
@@ -36,16 +37,17 @@ struct AtlasRoute {
                                       const Grid& target_grid, const label_atlas::Params& params,
                                       const Context& context);
 
-// --- The 28 circuit regions -----------------------------------------------------------------------
+// --- The 28 circuit regions
+// -----------------------------------------------------------------------
 enum class CircuitSource { facts, masks };
 
 struct CircuitRoute {
   CircuitSource source = CircuitSource::facts;
   TemplateInfo target;
-  std::filesystem::path mask_folder;      // source masks
-  std::vector<Placement> table;           // facts: positions from configs/spaces; else empty
-  std::optional<WarpRequest> facts_warp;  // NLin6 -> target; absent with a table or equal spaces
-  std::optional<AtlasRoute> amygdala;     // AAL; absent: spheres instead
+  std::filesystem::path mask_folder;     // source masks
+  std::vector<Placement> table;          // facts: positions from configs/spaces; else empty
+  std::optional<WarpRequest> facts_warp; // NLin6 -> target; absent with a table or equal spaces
+  std::optional<AtlasRoute> amygdala;    // AAL; absent: spheres instead
   std::vector<std::string> notes;
 };
 // By the target's sha256 in configs/spaces/nlin6_points.tsv, else by a warp from an NLin6 template
@@ -66,7 +68,7 @@ struct CircuitRoute {
 
 // Rows of configs/spaces/nlin6_points.tsv for the template with this sha256, in the order of
 // `facts`; nothing when the template is not in the table.
-[[nodiscard]] std::optional<std::vector<Placement>> carried_placements(
-    const std::string& sha256, const std::vector<CircuitFact>& facts);
+[[nodiscard]] std::optional<std::vector<Placement>>
+carried_placements(const std::string& sha256, const std::vector<CircuitFact>& facts);
 
-}  // namespace boldmill::spaces
+} // namespace boldmill::spaces

@@ -1,5 +1,5 @@
-// The template brains and label atlases of this machine. Each declares its space; nothing is carried
-// from one space to another without a computed warp (warps.hpp).
+// The template brains and label atlases of this machine. Each declares its space; nothing is
+// carried from one space to another without a computed warp (warps.hpp).
 #pragma once
 
 #include <filesystem>
@@ -8,18 +8,19 @@
 #include <vector>
 
 #include "stages/core/image.hpp"
+#include "stages/core/stage_info.hpp"
 
 namespace boldmill::spaces {
 
 struct TemplateInfo {
-  std::string name;   // "MNI152NLin2009 niivue", "Colin27", or the space's name
-  std::string space;  // "MNI152NLin2009cAsym", "MNI152NLin6Asym", "Colin27", ...
-  std::filesystem::path brain_path;  // T1w without skull, always there
-  std::filesystem::path head_path;   // T1w with skull, may be empty
-  std::filesystem::path mask_path;   // empty: the brain is where brain_path is above zero
-  std::string sha256;                // of brain_path
+  std::string name;                 // "MNI152NLin2009 niivue", "Colin27", or the space's name
+  std::string space;                // "MNI152NLin2009cAsym", "MNI152NLin6Asym", "MNIColin27", ...
+  std::filesystem::path brain_path; // T1w without skull, always there
+  std::filesystem::path head_path;  // T1w with skull, may be empty
+  std::filesystem::path mask_path;  // empty: the mask is found from brain_path
+  std::string sha256;               // of brain_path
   bool single_subject = false;
-  std::string note;  // a sentence that every output carries, may be empty
+  std::string note; // a sentence that every output carries, may be empty
 };
 
 template <class Archive>
@@ -28,20 +29,20 @@ void archive(Archive& a, TemplateInfo& t) {
 }
 
 struct AtlasInfo {
-  std::string name;  // "AAL", "AICHA", "HarvardOxford", or the stem of the user's file
+  std::string name; // "AAL", "AICHA", "HarvardOxford", or the stem of the user's file
   std::string space;
   std::filesystem::path image_path;
-  std::filesystem::path table_path;  // empty: labels are named by their number
-  std::string sha256;                // of image_path
-  std::string table_sha256;          // "" without a table
+  std::filesystem::path table_path; // empty: labels are named by their number
+  std::string sha256;               // of image_path
+  std::string table_sha256;         // "" without a table
   std::string note;
 };
 
 // Where to look. Empty paths are skipped; so are folders that do not exist.
 struct SearchPath {
-  std::vector<std::filesystem::path> data;  // in order; templates are in its folder `templates`
-  std::filesystem::path mricron;            // Debian's mricron-data
-  std::filesystem::path templateflow;       // holds tpl-<space>/
+  std::vector<std::filesystem::path> data; // in order; templates are in its folder `templates`
+  std::filesystem::path mricron;           // Debian's mricron-data
+  std::filesystem::path templateflow;      // holds tpl-<space>/
 };
 
 // BOLDMILL_DATA, <folder of the program>/../share/boldmill, the source tree's share/boldmill;
@@ -53,8 +54,9 @@ struct SearchPath {
 // when there is none.
 [[nodiscard]] std::filesystem::path find_config(const std::filesystem::path& relative);
 
-// Everything found, best default target first: the ICBM 2009 average brain of @niivue/niivue,
-// TemplateFlow's spaces, Colin27.
+// Everything found, best default target first: MNI152NLin6Asym (the space of the published circuit
+// regions) where TemplateFlow has it, the ICBM 2009 average brain of @niivue/niivue, TemplateFlow's
+// other spaces, Colin27.
 [[nodiscard]] std::vector<TemplateInfo> find_templates(const SearchPath& search);
 [[nodiscard]] std::vector<AtlasInfo> find_atlases(const SearchPath& search);
 
@@ -65,7 +67,8 @@ struct SearchPath {
 // The first template of exactly this space.
 [[nodiscard]] std::optional<TemplateInfo> template_of_space(const std::vector<TemplateInfo>& found,
                                                             const std::string& space);
-[[nodiscard]] AtlasInfo select_atlas(const std::vector<AtlasInfo>& found, const std::string& wanted);
+[[nodiscard]] AtlasInfo select_atlas(const std::vector<AtlasInfo>& found,
+                                     const std::string& wanted);
 
 // A user's own files. `space` "": read from the file names (space-<label> or tpl-<label>).
 // ErrorKind::usage when no space is declared either way or the brain is missing.
@@ -76,9 +79,9 @@ struct TemplateFiles {
 [[nodiscard]] TemplateInfo template_from_files(const TemplateFiles& files);
 struct AtlasFiles {
   std::filesystem::path image;
-  std::filesystem::path table;  // empty: <stem>.tsv, <stem>.txt, <stem>.csv or <image>.txt beside it
+  std::filesystem::path table; // empty: <stem>.tsv, <stem>.txt, <stem>.csv or <image>.txt beside it
   std::string space;
-  std::string name;  // "": the file name's stem
+  std::string name; // "": the file name's stem
 };
 [[nodiscard]] AtlasInfo atlas_from_files(const AtlasFiles& files);
 
@@ -87,6 +90,6 @@ struct TemplateImages {
   Volume brain;
   Mask mask;
 };
-[[nodiscard]] TemplateImages load_template(const TemplateInfo& info);
+[[nodiscard]] TemplateImages load_template(const TemplateInfo& info, const Context& context = {});
 
-}  // namespace boldmill::spaces
+} // namespace boldmill::spaces

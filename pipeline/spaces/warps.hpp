@@ -12,8 +12,9 @@ namespace boldmill::spaces {
 // What a warp must reach to be used.
 struct WarpLimits {
   double min_dice = 0.94;         // of the two brain masks
-  double min_correlation = 0.85;  // of the intensities inside both masks, after the warp
+  double min_correlation = 0.80;  // of the intensities inside both masks, after the warp
   double min_jacobian = 0.05;     // smallest local volume ratio of the field
+  double max_round_trip_mm = 1.0; // 95th percentile, see SpaceMap
   bool operator==(const WarpLimits&) const = default;
 };
 
@@ -21,13 +22,13 @@ struct WarpLimits {
 struct SpaceMap {
   std::string from_name, from_space, from_sha256;
   std::string to_name, to_space, to_sha256;
-  PointMap from_to_to;  // RAS mm of `from` -> RAS mm of `to`
-  PointMap to_to_from;  // its inverse
-  bool identity = false;  // the spaces are the same: no steps, nothing measured
+  PointMap from_to_to;   // RAS mm of `from` -> RAS mm of `to`
+  PointMap to_to_from;   // its inverse
+  bool identity = false; // the spaces are the same: no steps, nothing measured
   double dice = 0.0, correlation = 0.0, min_jacobian = 0.0;
-  double dice_before = 0.0, correlation_before = 0.0;  // carried blindly
-  double median_shift_mm = 0.0;  // |from_to_to(x) - x| over the brain of `from`
-  double round_trip_mm = 0.0;    // 95th percentile of |to_to_from(from_to_to(x)) - x| there
+  double dice_before = 0.0, correlation_before = 0.0; // carried blindly
+  double median_shift_mm = 0.0; // |from_to_to(x) - x| over the brain of `from`
+  double round_trip_mm = 0.0;   // 95th percentile of |to_to_from(from_to_to(x)) - x| there
 };
 
 template <class Archive>
@@ -48,4 +49,4 @@ inline constexpr int kSpaceMapVersion = 1;
 // One sentence for reports: spaces, Dice, correlation, shift.
 [[nodiscard]] std::string describe(const SpaceMap& map);
 
-}  // namespace boldmill::spaces
+} // namespace boldmill::spaces

@@ -1,0 +1,69 @@
+#include "pipeline/spaces/files.hpp"
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+
+#include "stages/core/error.hpp"
+
+namespace boldmill::spaces {
+
+namespace fs = std::filesystem;
+
+fs::path environment_path(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? fs::path() : fs::path(value);
+}
+
+fs::path program_folder() {
+  std::error_code ignored;
+  return fs::read_symlink("/proc/self/exe", ignored).parent_path();
+}
+
+bool is_filled_file(const fs::path& path) {
+  std::error_code error;
+  return !path.empty() && fs::is_regular_file(path, error) && fs::file_size(path, error) > 0 &&
+         !error;
+}
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file.good() || !text.good()) {
+    throw Error(ErrorKind::input, path.string() + ": cannot be read");
+  }
+  return text.str();
+}
+
+std::string entity_of(const fs::path& path, std::string_view entity) {
+  const std::string name = "_" + path.filename().string();
+  const std::string key = "_" + std::string(entity) + "-";
+  const std::size_t at = name.find(key);
+  if (at == std::string::npos) return {};
+  const std::size_t begin = at + key.size();
+  const std::size_t end = name.find_first_of("_.", begin);
+  return name.substr(begin, end == std::string::npos ? end : end - begin);
+}
+
+std::string canonical_space(const std::string& space) {
+  if (space == "MNI152NLin6") return "MNI152NLin6Asym";
+  if (space == "Colin27") return "MNIColin27";
+  return space;
+}
+
+std::string declared_space(const fs::path& path) {
+  const std::string space = entity_of(path, "space");
+  return canonical_space(space.empty() ? entity_of(path, "tpl") : space);
+}
+
+std::string stem_of(const fs::path& path) {
+  const std::string name = path.filename().string();
+  for (const std::string_view extension : {".nii.gz", ".nii"}) {
+    if (name.ends_with(extension)) return name.substr(0, name.size() - extension.size());
+  }
+  return path.stem().string();
+}
+
+} // namespace boldmill::spaces
