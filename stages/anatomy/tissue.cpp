@@ -1,0 +1,237 @@
+#include "stages/anatomy/tissue.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "stages/anatomy/kernels/checks.hpp"
+#include "stages/core/error.hpp"
+#include "stages/core/parallel.hpp"
+
+namespace boldmill::tissue {
+namespace {
+
+constexpr std::size_t kGrain = 16384;
+constexpr int kClasses = 3;
+using Three = std::array<double, 3>;
+
+struct Mixture {
+  Three mean{};
+  Three variance{};
+  Three share{};
+};
+
+// Sums of one EM step; the mixture follows from them.
+struct Moments {
+  Three weight{};
+  Three first{};
+  Three second{};
+  double log_likelihood = 0.0;
+  Moments& operator+=(const Moments& o) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      weight[c] += o.weight[c];
+      first[c] += o.first[c];
+      second[c] += o.second[c];
+    }
+    log_likelihood += o.log_likelihood;
+    return *this;
+  }
+  void add(const Three& p, double value) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      weight[c] += p[c];
+      first[c] += p[c] * value;
+      second[c] += p[c] * value * value;
+    }
+  }
+};
+
+// Intensities of the mask in voxel order, and where each voxel's six neighbours are in that order.
+struct Brain {
+  std::vector<std::size_t> voxels;
+  std::vector<float> value;
+  std::vector<std::int32_t> neighbour; // 6 per voxel, -1 outside the mask
+  double floor = 0.0;                  // least variance
+};
+
+Brain gather(const Inputs& inputs) {
+  const Grid& grid = inputs.mask.grid;
+  Brain brain;
+  brain.voxels = indices_of(inputs.mask);
+  std::vector<std::int32_t> place(grid.n_voxels(), -1);
+  for (std::size_t n = 0; n < brain.voxels.size(); ++n) {
+    place[brain.voxels[n]] = static_cast<std::int32_t>(n);
+  }
+  const std::size_t stride[3] = {1, static_cast<std::size_t>(grid.shape[0]),
+                                 static_cast<std::size_t>(grid.shape[0]) *
+                                     static_cast<std::size_t>(grid.shape[1])};
+  brain.value.reserve(brain.voxels.size());
+  brain.neighbour.reserve(6 * brain.voxels.size());
+  for (const std::size_t v : brain.voxels) {
+    brain.value.push_back(inputs.t1w.data[v]);
+    const auto at = grid.coordinates(v);
+    for (std::size_t a = 0; a < 3; ++a) {
+      brain.neighbour.push_back(at[a] > 0 ? place[v - stride[a]] : -1);
+      brain.neighbour.push_back(at[a] + 1 < grid.shape[a] ? place[v + stride[a]] : -1);
+    }
+  }
+  return brain;
+}
+
+// Clamps the brightest 0.1 % (vessels), then k-means from spread quantiles: a start that EM keeps.
+Mixture start_mixture(Brain& brain) {
+  std::vector<float> sorted = brain.value;
+  std::sort(sorted.begin(), sorted.end());
+  const auto quantile = [&](double q) {
+    return static_cast<double>(
+        sorted[static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1))]);
+  };
+  const double top = quantile(0.999);
+  for (float& value : brain.value) value = std::min(value, static_cast<float>(top));
+  const double spread = quantile(0.98) - quantile(0.02);
+  if (!(spread > 0.0)) {
+    throw Error(ErrorKind::input, "T1w: constant inside the brain mask, expected three tissues");
+  }
+  brain.floor = 1e-4 * spread * spread;
+  Three center{quantile(0.02), quantile(0.4), quantile(0.9)};
+  Moments sums;
+  for (int iteration = 0; iteration < 50; ++iteration) {
+    sums = Moments{};
+    for (const float v : sorted) {
+      const double value = std::min(static_cast<double>(v), top);
+      std::size_t best = 0;
+      for (std::size_t c = 1; c < 3; ++c) {
+        if (std::abs(value - center[c]) < std::abs(value - center[best])) best = c;
+      }
+      Three p{};
+      p[best] = 1.0;
+      sums.add(p, value);
+    }
+    double change = 0.0;
+    for (std::size_t c = 0; c < 3; ++c) {
+      const double next = sums.weight[c] > 0.0 ? sums.first[c] / sums.weight[c] : center[c];
+      change = std::max(change, std::abs(next - center[c]));
+      center[c] = next;
+    }
+    if (change < 1e-3 * spread) break;
+  }
+  Mixture mixture;
+  const double n = static_cast<double>(brain.value.size());
+  for (std::size_t c = 0; c < 3; ++c) {
+    const double weight = std::max(sums.weight[c], 1.0);
+    mixture.mean[c] = center[c];
+    mixture.variance[c] = std::max(
+        brain.floor, sums.second[c] / weight - sums.first[c] / weight * (sums.first[c] / weight));
+    mixture.share[c] = weight / n;
+  }
+  return mixture;
+}
+
+Mixture mixture_of(const Moments& sums, const Mixture& before, double n, double floor) {
+  Mixture mixture = before;
+  for (std::size_t c = 0; c < 3; ++c) {
+    if (!(sums.weight[c] > 1e-3 * n)) continue; // a class that is nearly empty keeps its place
+    mixture.mean[c] = sums.first[c] / sums.weight[c];
+    mixture.variance[c] =
+        std::max(floor, sums.second[c] / sums.weight[c] - mixture.mean[c] * mixture.mean[c]);
+    mixture.share[c] = sums.weight[c] / n;
+  }
+  return mixture;
+}
+
+// One mean-field E step: p_c ~ share_c N(x; mean_c, variance_c) exp(smoothness * neighbours' p_c).
+Moments expectation(const Brain& brain, const Mixture& mixture, double smoothness,
+                    const std::vector<float>& from, std::vector<float>& to,
+                    const Context& context) {
+  Three log_scale{};
+  Three inverse{};
+  for (std::size_t c = 0; c < 3; ++c) {
+    log_scale[c] = std::log(std::max(mixture.share[c], 1e-6)) - 0.5 * std::log(mixture.variance[c]);
+    inverse[c] = 0.5 / mixture.variance[c];
+  }
+  return parallel_sum(
+      context, brain.value.size(), kGrain, Moments{}, [&](std::size_t begin, std::size_t end) {
+        Moments sums;
+        for (std::size_t n = begin; n < end; ++n) {
+          const double value = brain.value[n];
+          Three around{};
+          if (!from.empty()) {
+            for (std::size_t m = 0; m < 6; ++m) {
+              const std::int32_t other = brain.neighbour[6 * n + m];
+              if (other < 0) continue;
+              const float* p = from.data() + kClasses * static_cast<std::size_t>(other);
+              for (std::size_t c = 0; c < 3; ++c) around[c] += p[c];
+            }
+          }
+          Three energy{};
+          double most = -1e300;
+          for (std::size_t c = 0; c < 3; ++c) {
+            const double d = value - mixture.mean[c];
+            energy[c] = log_scale[c] - d * d * inverse[c] + smoothness * around[c];
+            most = std::max(most, energy[c]);
+          }
+          double total = 0.0;
+          for (double& e : energy) {
+            e = std::exp(e - most);
+            total += e;
+          }
+          for (std::size_t c = 0; c < 3; ++c) {
+            energy[c] /= total;
+            to[kClasses * n + c] = static_cast<float>(energy[c]);
+          }
+          sums.add(energy, value);
+          sums.log_likelihood += most + std::log(total);
+        }
+        return sums;
+      });
+}
+
+} // namespace
+
+Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
+  constexpr std::size_t kLeastVoxels = 1000;
+  anatomy::require_image(inputs.t1w, "T1w");
+  anatomy::require_mask(inputs.mask, inputs.t1w.grid, "brain mask", kLeastVoxels);
+  Brain brain = gather(inputs);
+  Mixture mixture = start_mixture(brain);
+  const double n = static_cast<double>(brain.value.size());
+  std::vector<float> now;
+  std::vector<float> next(kClasses * brain.value.size());
+  Outputs out;
+  double before = -1e300;
+  while (out.iterations < params.iterations) {
+    const Moments sums = expectation(brain, mixture, params.smoothness, now, next, context);
+    mixture = mixture_of(sums, mixture, n, brain.floor);
+    now.resize(next.size());
+    std::swap(now, next);
+    ++out.iterations;
+    context.advance();
+    const double mean = sums.log_likelihood / n;
+    out.converged = std::abs(mean - before) < params.convergence;
+    before = mean;
+    if (out.converged) break;
+  }
+  out.csf = Volume(inputs.mask.grid);
+  out.gm = Volume(inputs.mask.grid);
+  out.wm = Volume(inputs.mask.grid);
+  Volume* maps[3] = {&out.csf, &out.gm, &out.wm};
+  const double millilitres = inputs.mask.grid.voxel_volume_mm3() * 1e-3;
+  for (std::size_t c = 0; c < 3; ++c) {
+    double sum = 0.0;
+    for (std::size_t v = 0; v < brain.voxels.size(); ++v) {
+      const float p = now[kClasses * v + c];
+      maps[c]->data[brain.voxels[v]] = p;
+      sum += static_cast<double>(p);
+    }
+    out.volume_ml[c] = sum * millilitres;
+    out.class_mean[c] = mixture.mean[c];
+    out.class_sd[c] = std::sqrt(mixture.variance[c]);
+  }
+  return out;
+}
+
+std::size_t peak_bytes(const Shape& shape, const Params&) {
+  const std::size_t in_mask = shape.n_in_mask > 0 ? shape.n_in_mask : shape.n_voxels / 4;
+  return shape.n_voxels * 16 + in_mask * 68;
+}
+
+} // namespace boldmill::tissue
