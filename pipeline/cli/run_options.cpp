@@ -99,6 +99,12 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
       ->group("Execution");
   app.add_option("--shard", options.shard, "I/N: every N-th participant from I (0-based)")
       ->group("Execution");
+  app.add_option(
+         "--write-volumes", options.write_volumes,
+         "images beside the tables: none, minimal (T1w, masks, BOLD reference), all (series too)")
+      ->check(CLI::IsMember({"none", "minimal", "all"}))
+      ->capture_default_str()
+      ->group("Execution");
   app.add_flag("--dry-run", options.dry_run, "print the plan and stop")->group("Execution");
   app.add_flag("--force", options.force, "process again what is already done")->group("Execution");
   app.add_flag("--stop-on-first-failure", options.stop_on_first_failure,
@@ -154,6 +160,7 @@ graph::StudyRequest request_of(const RunOptions& options, const std::string& com
   }
   parse_shard(options.shard, request);
   request.force = options.force;
+  request.write_volumes = options.write_volumes;
   request.command = command;
   return request;
 }

@@ -24,6 +24,7 @@ struct RunOptions {
   std::string work_dir;
   std::string shard;
   bool dry_run = false, force = false, stop_on_first_failure = false, skip_validation = false;
+  std::string write_volumes = "none";
   std::string progress = "auto";
   int verbosity = 0;
 };

@@ -6,6 +6,7 @@
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/archives.hpp"
+#include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/bias_field.hpp"
 #include "stages/anatomy/brain_mask.hpp"
@@ -152,6 +153,7 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
                           cache::node_key(tissue::kStage, params_of(c, "tissue"), {keys.mask})});
     out.csf = std::move(tissues.csf);
     out.white_matter = std::move(tissues.wm);
+    if (study.write_volumes != "none") write_anatomy_volumes(study, session, out, context);
   } else {
     out.t1w = Volume();
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "pipeline/graph/archives.hpp"
+#include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/core/interpolate.hpp"
 #include "stages/core/parallel.hpp"
@@ -127,9 +128,10 @@ double median_tsnr(const Series& series, const Mask& mask, int n_dummies, const 
 
 class RunChain {
 public:
-  RunChain(const Study& study, const bids::BoldRun& run, const Anatomy& anatomy,
-           const Context& context)
-      : study_(study), c_(study.config), run_(run), anatomy_(anatomy), context_(context) {}
+  RunChain(const Study& study, const bids::ParticipantSession& session, const bids::BoldRun& run,
+           const Anatomy& anatomy, const Context& context)
+      : study_(study), c_(study.config), session_(session), run_(run), anatomy_(anatomy),
+        context_(context) {}
 
   RunOutput process(const Opened& opened, const Keys& keys) {
     out_.inputs.push_back({run_.file.path, opened.bytes, opened.sha256});
@@ -142,6 +144,7 @@ public:
     add_stage(confounds::kStage, keys.confounds);
     add_stage(extraction::kStage, keys.result);
     out_.result = study_.cache.value<RunResult>(keys.result, [&] { return compute(opened, keys); });
+    if (study_.write_volumes != "none") write_volumes(keys);
     check(out_.result);
     return std::move(out_);
   }
@@ -162,45 +165,72 @@ private:
     return bold_;
   }
 
+  // The estimates of the run, each from the cache or computed.
+  struct Estimates {
+    Dummies dummies;
+    boldref::Outputs reference;
+    head_motion::Outputs motion;
+    bold_mask::Outputs mask;
+    coregistration::Outputs coreg;
+  };
+
+  Estimates estimate(const Keys& keys) {
+    Estimates e;
+    e.dummies = study_.cache.value<Dummies>(keys.dummies, [&]() -> Dummies {
+      if (c_.input.dummy_scans >= 0) return {c_.input.dummy_scans};
+      return {dummy_scans::run({bold()}, c_.dummy_scans, context_).n_dummies};
+    });
+    e.reference = study_.cache.value<boldref::Outputs>(keys.reference, [&] {
+      if (e.dummies.n >= bold().n_volumes) {
+        throw Error(ErrorKind::input, run_.run_id + ": found " + std::to_string(bold().n_volumes) +
+                                          " volumes, expected more than " +
+                                          std::to_string(e.dummies.n) + " dummies");
+      }
+      return timed(out_.resources, "boldref", run_.run_id, [&] {
+        return boldref::run({bold(), e.dummies.n}, c_.boldref, context_);
+      });
+    });
+    e.motion = study_.cache.value<head_motion::Outputs>(keys.motion, [&] {
+      return timed(out_.resources, "head_motion", run_.run_id, [&] {
+        return head_motion::run({bold(), &e.reference.reference}, c_.head_motion, context_);
+      });
+    });
+    e.mask = bold_mask::run({&e.reference.reference, nullptr}, c_.bold_mask, context_);
+    e.coreg = study_.cache.value<coregistration::Outputs>(keys.coregistration, [&] {
+      return timed(out_.resources, "coregistration", run_.run_id, [&] {
+        return coregistration::run(
+            {&e.reference.reference, &e.mask.mask, &anatomy_.t1w, &anatomy_.fit.mask},
+            c_.coregistration, context_);
+      });
+    });
+    return e;
+  }
+
   RunResult compute(const Opened& opened, const Keys& keys) {
     RunResult result;
     result.tr_s = opened.tr_s;
     result.warnings = opened.warnings;
-    const auto dummies = study_.cache.value<Dummies>(keys.dummies, [&]() -> Dummies {
-      if (c_.input.dummy_scans >= 0) return {c_.input.dummy_scans};
-      return {dummy_scans::run({bold()}, c_.dummy_scans, context_).n_dummies};
-    });
-    if (dummies.n >= bold().n_volumes) {
-      throw Error(ErrorKind::input, run_.run_id + ": found " + std::to_string(bold().n_volumes) +
-                                        " volumes, expected more than " +
-                                        std::to_string(dummies.n) + " dummies");
-    }
-    const auto reference = study_.cache.value<boldref::Outputs>(keys.reference, [&] {
-      return timed(out_.resources, "boldref", run_.run_id, [&] {
-        return boldref::run({bold(), dummies.n}, c_.boldref, context_);
-      });
-    });
-    const auto motion = study_.cache.value<head_motion::Outputs>(keys.motion, [&] {
-      return timed(out_.resources, "head_motion", run_.run_id, [&] {
-        return head_motion::run({bold(), &reference.reference}, c_.head_motion, context_);
-      });
-    });
-    const auto mask = bold_mask::run({&reference.reference, nullptr}, c_.bold_mask, context_);
-    const auto coreg = study_.cache.value<coregistration::Outputs>(keys.coregistration, [&] {
-      return timed(out_.resources, "coregistration", run_.run_id, [&] {
-        return coregistration::run(
-            {&reference.reference, &mask.mask, &anatomy_.t1w, &anatomy_.fit.mask},
-            c_.coregistration, context_);
-      });
-    });
+    const Estimates e = estimate(keys);
     result.n_volumes = bold().n_volumes;
-    result.n_dummies = dummies.n;
-    result.coreg_dice = coreg.dice;
-    result.coreg_cost = coreg.cost;
-    note_doubts(motion, coreg, mask, result);
-    add_confounds(motion, coreg, mask.mask, result);
-    add_series(motion, coreg, mask.mask, result);
+    result.n_dummies = e.dummies.n;
+    result.coreg_dice = e.coreg.dice;
+    result.coreg_cost = e.coreg.cost;
+    note_doubts(e.motion, e.coreg, e.mask, result);
+    add_confounds(e.motion, e.coreg, e.mask.mask, result);
+    add_series(e.motion, e.coreg, e.mask.mask, result);
     return result;
+  }
+
+  void write_volumes(const Keys& keys) {
+    const Estimates e = estimate(keys);
+    RunVolumes volumes{e.reference.reference,
+                       e.mask.mask,
+                       e.coreg.bold_to_t1w,
+                       e.motion.ref_to_volume,
+                       anatomy_.fit.normalization.template_to_moving,
+                       {}};
+    if (study_.write_volumes == "all") volumes.bold = VolumeSource(bold());
+    write_run_volumes(study_, session_, run_, volumes, context_);
   }
 
   void note_doubts(const head_motion::Outputs& motion, const coregistration::Outputs& coreg,
@@ -305,6 +335,7 @@ private:
 
   const Study& study_;
   const config::Config& c_;
+  const bids::ParticipantSession& session_;
   const bids::BoldRun& run_;
   const Anatomy& anatomy_;
   const Context& context_;
@@ -329,7 +360,7 @@ bool run_is_cached(const Study& study, const std::string& key) {
 RunOutput process_run(const Study& study, const bids::ParticipantSession& session,
                       const bids::BoldRun& run, const Anatomy& anatomy, const Context& context) {
   const Opened opened = open_run(study, session, run);
-  return RunChain(study, run, anatomy, context)
+  return RunChain(study, session, run, anatomy, context)
       .process(opened, keys_of(study, opened.sha256, opened.tr_s, anatomy.key));
 }
 

@@ -78,6 +78,7 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
   study->index = std::move(index);
   study->out = request.out;
   study->force = request.force;
+  study->write_volumes = request.write_volumes;
   if (!dry && request.use_cache) study->digests.keep_in(work / "digests");
   study->taxonomy = load_taxonomy(study->config);
   store::CohortHeader& header = study->header;

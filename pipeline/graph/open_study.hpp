@@ -16,6 +16,7 @@ struct StudyRequest {
   std::size_t shard = 0;
   std::size_t n_shards = 1;
   bool force = false;
+  std::string write_volumes = "none";
   bool use_cache = true;
   std::string command;
 };

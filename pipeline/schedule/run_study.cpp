@@ -87,13 +87,15 @@ private:
 
   void run_anatomy(SessionState& state, const bids::ParticipantSession& session,
                    const Context& context) const {
-    if (graph::shard_is_current(study_, session)) {
+    const bool volumes = study_.write_volumes != "none";
+    if (!volumes && graph::shard_is_current(study_, session)) {
       state.shard_is_current = true;
       return;
     }
     if (!session.problem.empty())
       throw Error(ErrorKind::input, session.id + ": " + session.problem);
     const bool needs_images =
+        volumes ||
         std::any_of(session.runs.begin(), session.runs.end(), [&](const bids::BoldRun& run) {
           const auto key = capture([&] { return graph::run_key(study_, session, run); });
           return std::holds_alternative<std::string>(key) &&

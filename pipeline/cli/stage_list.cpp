@@ -1,0 +1,20 @@
+#include "pipeline/cli/stage_list.hpp"
+
+namespace boldmill::cli {
+
+// One per file in pipeline/cli/stages.
+void add_confounds(CLI::App& stage_app);
+void add_connectivity(CLI::App& stage_app);
+void add_denoise(CLI::App& stage_app);
+void add_extraction(CLI::App& stage_app);
+void add_predict(CLI::App& stage_app);
+void add_regions(CLI::App& stage_app);
+
+void add_stages(CLI::App& stage_app) {
+  // In the order of the data's way.
+  static constexpr AddStage kStages[] = {add_regions, add_extraction,   add_confounds,
+                                         add_denoise, add_connectivity, add_predict};
+  for (const AddStage add : kStages) add(stage_app);
+}
+
+} // namespace boldmill::cli
