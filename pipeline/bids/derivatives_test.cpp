@@ -24,7 +24,7 @@ std::string name(const std::optional<BidsFile>& file) {
 
 const std::string kMni = "MNI152NLin2009cAsym";
 
-// File names as the documentation of each release lists them.
+// File names as releases and published derivatives have them; those of 26.0 are of its development.
 TEST(Derivatives, Before12) {
   BidsTree tree;
   const std::string f = "fmriprep/sub-01/func/sub-01_task-rest_run-01_bold_";
