@@ -75,7 +75,8 @@ void for_each_field(P& params, F&& visit) {
         Limits::between(2, 100));
   visit("alphas", alphas, "", "mixings tried: 0 ridge, 1 lasso", Limits::between(0.0, 1.0));
   visit("n_lambdas", n_lambdas, "", "penalties tried per mixing", Limits::between(2, 1000));
-  visit("lambda_ratio", lambda_ratio, "", "smallest penalty over the largest",
+  visit("lambda_ratio", lambda_ratio, "",
+        "smallest penalty over the lasso penalty that zeroes everything",
         Limits::between(1e-8, 0.9));
   visit("n_permutations", n_permutations, "",
         "refits of the whole procedure on shuffled rows; 0 is none", Limits::between(0, 1e6));

@@ -7,6 +7,7 @@ namespace boldmill::cohort {
 namespace {
 
 constexpr int kMaxReweightings = 200;
+constexpr double kSmallestAlpha = 1e-2;  // in the penalty a path starts from
 constexpr double kSmallestWeight = 1e-5; // p (1 - p) of a fitted probability at 0 or 1
 
 double soft_threshold(double value, double threshold) {
@@ -228,17 +229,15 @@ std::vector<double> lambda_path(const Eigen::MatrixXd& x, const Eigen::VectorXd&
                                 int count, double ratio) {
   const Eigen::VectorXd centred = y.array() - y.mean();
   const Eigen::MatrixXd x_centred = x.rowwise() - x.colwise().mean().eval();
-  double largest = 0.0;
+  double lasso = 0.0;
   if (x.cols() > 0) {
-    largest = (x_centred.transpose() * centred).cwiseAbs().maxCoeff() /
-              (static_cast<double>(x.rows()) * std::max(alpha, 1e-3));
+    lasso = (x_centred.transpose() * centred).cwiseAbs().maxCoeff() / static_cast<double>(x.rows());
   }
-  if (!(largest > 0.0)) largest = 1.0;
+  if (!(lasso > 0.0)) lasso = 1.0;
+  const double first = lasso / std::max(alpha, kSmallestAlpha);
+  const double step = count == 1 ? 1.0 : std::pow(ratio * lasso / first, 1.0 / (count - 1));
   std::vector<double> out;
-  for (int i = 0; i < count; ++i) {
-    out.push_back(largest *
-                  std::pow(ratio, count == 1 ? 0.0 : static_cast<double>(i) / (count - 1)));
-  }
+  for (int i = 0; i < count; ++i) out.push_back(first * std::pow(step, i));
   return out;
 }
 

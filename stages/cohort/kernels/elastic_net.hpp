@@ -32,8 +32,9 @@ struct ElasticNetFit {
                                                           const std::vector<double>& lambdas,
                                                           const ElasticNetSettings& settings);
 
-// `count` values, geometric from the smallest lambda that zeroes every coefficient (alpha is taken
-// as at least 1e-3 here) down to `ratio` times it.
+// `count` values, geometric, from L / max(alpha, 0.01) down to ratio * L, L the smallest lasso
+// penalty that zeroes every coefficient. glmnet ends at ratio times its first value, which for a
+// ridge (its alpha is taken as 0.001) is far too strong: the low end here does not depend on alpha.
 [[nodiscard]] std::vector<double> lambda_path(const Eigen::MatrixXd& x, const Eigen::VectorXd& y,
                                               double alpha, int count, double ratio);
 
