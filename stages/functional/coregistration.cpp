@@ -179,10 +179,12 @@ std::vector<Candidate> search(const std::vector<Start>& starts, const Images& im
   // Starts that met in one place need no second look; the headers always get one.
   std::vector<Candidate> distinct;
   for (const Candidate& candidate : candidates) {
-    const bool met = std::any_of(distinct.begin(), distinct.end(), [&](const Candidate& other) {
+    const auto same = std::find_if(distinct.begin(), distinct.end(), [&](const Candidate& other) {
       return rms_displacement_mm(candidate.bold_to_t1w, other.bold_to_t1w, images.bold_center,
                                  kHeadRadiusMm) < 4.0;
     });
+    const bool met = same != distinct.end();
+    if (met && candidate.start == 0) same->start = 0;
     if (!met && (distinct.size() < 4 || candidate.start == 0)) distinct.push_back(candidate);
   }
   candidates = std::move(distinct);

@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "stages/core/error.hpp"
-#include "stages/core/interpolate.hpp"
 
 namespace boldmill {
 namespace {
@@ -53,7 +52,7 @@ double entropy(const double* counts, std::size_t n, double total) {
 
 MutualInformation::MutualInformation(const Volume& fixed, const Mask& region, const Volume& moving,
                                      std::size_t max_points)
-    : moving_grid_(moving.grid), center_(fixed.grid.center_mm()) {
+    : center_(fixed.grid.center_mm()) {
   const std::vector<std::size_t> voxels = indices_of(region);
   std::vector<float> values;
   for (const std::size_t v : voxels) values.push_back(fixed.data[v]);
@@ -61,8 +60,16 @@ MutualInformation::MutualInformation(const Volume& fixed, const Mask& region, co
   require_contrast(fixed_range, "BOLD reference");
   const Range moving_range = robust_range(moving.data);
   require_contrast(moving_range, "T1w");
-  moving_.reserve(moving.data.size());
-  for (const float v : moving.data) moving_.push_back(in_bins(v, moving_range));
+  Affine into_border = Affine::Identity();
+  into_border.topRightCorner<3, 1>().setOnes();
+  moving_from_mm_ = into_border * moving.grid.affine.inverse();
+  Grid padded;
+  for (std::size_t a = 0; a < 3; ++a) shape_[a] = padded.shape[a] = moving.grid.shape[a] + 2;
+  moving_.assign(padded.n_voxels(), 0.0F);
+  for (std::size_t v = 0; v < moving.data.size(); ++v) {
+    const auto [i, j, k] = moving.grid.coordinates(v);
+    moving_[padded.index(i + 1, j + 1, k + 1)] = in_bins(moving.data[v], moving_range);
+  }
   const double keep =
       std::min(1.0, static_cast<double>(max_points) / static_cast<double>(voxels.size()));
   for (std::size_t n = 0; n < voxels.size(); ++n) {
@@ -80,18 +87,40 @@ MutualInformation::MutualInformation(const Volume& fixed, const Mask& region, co
   }
 }
 
+float MutualInformation::moving_at(float x, float y, float z) const {
+  const bool inside =
+      x >= 0.0F && y >= 0.0F && z >= 0.0F && x < static_cast<float>(shape_[0] - 1) &&
+      y < static_cast<float>(shape_[1] - 1) && z < static_cast<float>(shape_[2] - 1);
+  if (!inside) return 0.0F;
+  const auto i = static_cast<std::size_t>(x);
+  const auto j = static_cast<std::size_t>(y);
+  const auto k = static_cast<std::size_t>(z);
+  const float fx = x - static_cast<float>(i);
+  const float fy = y - static_cast<float>(j);
+  const float fz = z - static_cast<float>(k);
+  const auto nx = static_cast<std::size_t>(shape_[0]);
+  const auto nxy = nx * static_cast<std::size_t>(shape_[1]);
+  const float* p = moving_.data() + i + nx * j + nxy * k;
+  const float* q = p + nxy;
+  const float low0 = p[0] + fx * (p[1] - p[0]);
+  const float low1 = p[nx] + fx * (p[nx + 1] - p[nx]);
+  const float high0 = q[0] + fx * (q[1] - q[0]);
+  const float high1 = q[nx] + fx * (q[nx + 1] - q[nx]);
+  const float low = low0 + fy * (low1 - low0);
+  return low + fz * (high0 + fy * (high1 - high0) - low);
+}
+
 double MutualInformation::operator()(const Affine& fixed_to_moving) const {
   Affine shift = Affine::Identity();
   shift.topRightCorner<3, 1>() = center_;
-  const Eigen::Matrix4f m = (moving_grid_.affine.inverse() * fixed_to_moving * shift).cast<float>();
+  const Eigen::Matrix4f m = (moving_from_mm_ * fixed_to_moving * shift).cast<float>();
   constexpr auto kSide = static_cast<std::size_t>(kBins);
   std::array<double, kSide * kSide> joint{};
   for (std::size_t n = 0; n < bin_.size(); ++n) {
     const float x = m(0, 0) * x_[n] + m(0, 1) * y_[n] + m(0, 2) * z_[n] + m(0, 3);
     const float y = m(1, 0) * x_[n] + m(1, 1) * y_[n] + m(1, 2) * z_[n] + m(1, 3);
     const float z = m(2, 0) * x_[n] + m(2, 1) * y_[n] + m(2, 2) * z_[n] + m(2, 3);
-    const float value = sample_linear(moving_.data(), moving_grid_.shape, static_cast<double>(x),
-                                      static_cast<double>(y), static_cast<double>(z), 0.0F);
+    const float value = moving_at(x, y, z);
     const auto low = std::min(static_cast<std::size_t>(value), kSide - 2);
     const double share = static_cast<double>(value) - static_cast<double>(low);
     double* row = joint.data() + kSide * bin_[n] + low;

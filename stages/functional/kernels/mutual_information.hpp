@@ -3,6 +3,7 @@
 // moving volume count as its background, so the number of samples never changes with the pose.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "stages/core/image.hpp"
@@ -26,9 +27,12 @@ public:
   [[nodiscard]] std::size_t n_points() const { return bin_.size(); }
 
 private:
-  Grid moving_grid_;
-  std::vector<float> moving_;    // in units of bins, 0 to kBins - 1
-  std::vector<float> x_, y_, z_; // mm of the fixed image about center_
+  [[nodiscard]] float moving_at(float x, float y, float z) const;
+
+  Affine moving_from_mm_;
+  std::array<int, 3> shape_{0, 0, 0}; // of moving_, which has a border of one background voxel
+  std::vector<float> moving_;         // in units of bins, 0 to kBins - 1
+  std::vector<float> x_, y_, z_;      // mm of the fixed image about center_
   Eigen::Vector3d center_;
   std::vector<std::uint8_t> bin_;
 };
