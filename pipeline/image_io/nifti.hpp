@@ -82,8 +82,8 @@ struct SeriesBlock {
 
 // Streams a 4-D image (three dimensions: input error) in file order, one call at a time.
 // Decompression, conversion and the consumer overlap on the threads of the surrounding arena;
-// memory is a few blocks of half a MiB. The checksum is verified after the last block: an error may
-// follow a complete set of calls.
+// memory is a few blocks of a quarter MiB. The checksum is verified after the last block: an error
+// may follow a complete set of calls.
 ReadReport for_each_block(const std::filesystem::path& path, const Context& context,
                           const std::function<void(const SeriesBlock&)>& consumer,
                           const ReadOptions& options = {});
@@ -104,8 +104,8 @@ struct WriteOptions {
   std::string description; // up to 79 characters
 };
 
-// Written to <path>.part, synced and renamed. A path that ends in .gz is compressed in parallel
-// blocks; the bytes do not depend on the number of threads.
+// Written to <path>.part-<pid>-<n>, synced and renamed. A path that ends in .gz is compressed in
+// parallel blocks; the bytes do not depend on the number of threads.
 void write_volume(const std::filesystem::path& path, const Volume& volume,
                   const WriteOptions& options = {});
 void write_mask(const std::filesystem::path& path, const Mask& mask,

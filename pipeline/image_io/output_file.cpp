@@ -7,6 +7,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -51,8 +52,11 @@ void put_little_endian(std::uint32_t value, std::byte* out) {
 
 } // namespace
 
-OutputFile::OutputFile(const std::filesystem::path& path)
-    : path_(path), part_(path.string() + ".part") {
+OutputFile::OutputFile(const std::filesystem::path& path) : path_(path) {
+  // The process is part of the name so that leftovers of dead ones can be told and swept.
+  static std::atomic<unsigned int> counter{0};
+  part_ = path.string() + ".part-" + std::to_string(::getpid()) + "-" +
+          std::to_string(counter.fetch_add(1));
   descriptor_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail("cannot be created");
 }

@@ -10,8 +10,8 @@
 
 namespace boldmill::image_io {
 
-// Writes <path>.part; commit() syncs and renames. Destroyed without commit, nothing stays.
-// Throws ErrorKind::disk with the system's reason.
+// Writes <path>.part-<pid>-<n>; commit() syncs and renames. Destroyed without commit, nothing
+// stays. Throws ErrorKind::disk with the system's reason.
 class OutputFile {
 public:
   explicit OutputFile(const std::filesystem::path& path);

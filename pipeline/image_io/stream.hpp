@@ -27,7 +27,7 @@ struct RawBlock {
   std::span<const std::byte> bytes;
 };
 inline constexpr std::size_t kRingSlots = 6;
-inline constexpr std::size_t kBlockBytes = 512 * 1024; // of raw voxels
+inline constexpr std::size_t kBlockBytes = 256 * 1024; // of raw voxels
 
 // Voxels of one block at most.
 [[nodiscard]] std::size_t block_voxels(const NiftiHeader& header);
