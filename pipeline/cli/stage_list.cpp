@@ -2,18 +2,26 @@
 
 namespace boldmill::cli {
 
-// One per file in pipeline/cli/stages.
+// Defined in pipeline/cli/stages.
+void add_bold_mask(CLI::App& stage_app);
+void add_bold_resampling(CLI::App& stage_app);
+void add_boldref(CLI::App& stage_app);
 void add_confounds(CLI::App& stage_app);
 void add_connectivity(CLI::App& stage_app);
+void add_coregistration(CLI::App& stage_app);
 void add_denoise(CLI::App& stage_app);
+void add_dummy_scans(CLI::App& stage_app);
 void add_extraction(CLI::App& stage_app);
+void add_head_motion(CLI::App& stage_app);
 void add_predict(CLI::App& stage_app);
 void add_regions(CLI::App& stage_app);
 
 void add_stages(CLI::App& stage_app) {
   // In the order of the data's way.
-  static constexpr AddStage kStages[] = {add_regions, add_extraction,   add_confounds,
-                                         add_denoise, add_connectivity, add_predict};
+  static constexpr AddStage kStages[] = {add_dummy_scans, add_boldref,        add_head_motion,
+                                         add_bold_mask,   add_coregistration, add_bold_resampling,
+                                         add_regions,     add_extraction,     add_confounds,
+                                         add_denoise,     add_connectivity,   add_predict};
   for (const AddStage add : kStages) add(stage_app);
 }
 

@@ -1,0 +1,91 @@
+#include <sstream>
+
+#include "pipeline/report/files.hpp"
+#include "pipeline/report/report.hpp"
+
+namespace boldmill::report {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kIntendedUse = "Research use only. Not a medical device; scores and "
+                                     "predictions are not for decisions about a person.";
+
+// A value of the configuration for running text.
+std::string value(const Json& config, const char* section, const char* key) {
+  if (!config.contains(section) || !config[section].contains(key)) return "?";
+  const Json& found = config[section][key];
+  return found.is_string() ? found.get<std::string>() : found.dump();
+}
+
+} // namespace
+
+std::string methods_text(const std::string& config_json, const ReportInfo& info) {
+  const Json c = Json::parse(config_json, nullptr, false);
+  const auto v = [&c](const char* section, const char* key) { return value(c, section, key); };
+  std::ostringstream t;
+  t << "# Methods\n\nImages were processed with boldmill " << info.generator_version
+    << ". The T1-weighted image was corrected for "
+    << "intensity non-uniformity (N4), registered to the template by a multi-start affine map and "
+       "a symmetric diffeomorphic "
+    << "transformation with local cross-correlation (levels of "
+    << v("normalization", "level_spacing_mm") << " mm, window radius "
+    << v("normalization", "window_radius")
+    << " voxels), and segmented into cerebrospinal fluid, grey and "
+    << "white matter. For each BOLD run, volumes before steady state were detected, a robust "
+       "reference was made, rigid head motion was "
+    << "estimated on the raw series, and the reference was aligned to the T1w (rigid, mutual "
+       "information, then the white-matter edge). "
+    << "No slice-timing or distortion correction was applied. All transforms were applied in one "
+       "cubic B-spline interpolation to a "
+    << v("target", "spacing_mm") << " mm grid.\n\nFramewise displacement (Power, "
+    << v("framewise_displacement", "head_radius_mm")
+    << " mm sphere) and DVARS were computed as in fMRIPrep. Region means (atlases "
+    << v("target", "atlases") << " and the circuit regions; regions covered by less than "
+    << v("extraction", "min_coverage") << " are missing) were cleaned with strategy "
+    << v("nuisance_regression", "strategy") << ", filter " << v("nuisance_regression", "filter")
+    << " (high-pass " << v("nuisance_regression", "high_pass_hz") << " Hz, low-pass "
+    << v("nuisance_regression", "low_pass_hz")
+    << " Hz, 0 is none), volumes with a framewise displacement above "
+    << v("nuisance_regression", "fd_threshold_mm") << " mm censored; runs with fewer than "
+    << v("nuisance_regression", "min_dof") << " degrees of freedom left, or with more than "
+    << v("gates", "max_fd_share") << " of their volumes above " << v("gates", "fd_exclusion_mm")
+    << " mm, were excluded. Connectivity is Pearson correlation and Fisher z.\n\n"
+    << "Circuit measures were standardised against the cohort's healthy group (column "
+    << v("input", "group_column") << ", values " << v("input", "control_values") << "; at least "
+    << v("scores", "min_reference")
+    << " people) and averaged into features and scores. Measures whose task was not acquired are "
+       "missing. Predictions of "
+    << v("cohort", "targets") << " are out-of-fold predictions of an elastic net ("
+    << v("prediction", "cv") << ", " << v("prediction", "n_repeats")
+    << " repeats); imputation and standardisation were fitted inside each training fold.\n";
+  if (!info.template_note.empty()) t << "\nNote: " << info.template_note << ".\n";
+  t << "\n" << kIntendedUse << "\n\n## References\n";
+  for (const std::string& reference : info.references) t << "- " << reference << "\n";
+  return t.str();
+}
+
+void write_derivative_files(const fs::path& out, const store::CohortReader& cohort,
+                            const ReportInfo& info) {
+  std::error_code code;
+  fs::create_directories(out, code);
+  Json description = Json::object();
+  description["Name"] = info.dataset_name.empty() ? "boldmill derivatives"
+                                                  : info.dataset_name + " - boldmill derivatives";
+  description["BIDSVersion"] = "1.8.0";
+  description["DatasetType"] = "derivative";
+  description["GeneratedBy"] =
+      Json::array({Json{{"Name", "boldmill"}, {"Version", info.generator_version}}});
+  write_json(out / "dataset_description.json", description);
+  std::string readme = "# boldmill derivatives\n\n`cohort.h5` holds everything; `tables/` and "
+                       "`index.html` show it; `methods.md` says how it was "
+                       "made.\n\n" +
+                       std::string(kIntendedUse) + "\n";
+  if (!info.template_note.empty()) readme += "\nNote: " + info.template_note + ".\n";
+  bids::write_file_atomically(out / "README.md", readme);
+  bids::write_file_atomically(out / ".bidsignore",
+                              "*.h5\n**/*.h5\n*.html\nmethods.md\ntables/\nlogs/\nfigures/"
+                              "\n.boldmill/\n*_relmat.tsv\n*_timeseries.tsv\n*_timeseries.json\n");
+  bids::write_file_atomically(out / "methods.md", methods_text(cohort.header().config_json, info));
+}
+
+} // namespace boldmill::report

@@ -1,0 +1,184 @@
+#include <algorithm>
+#include <cmath>
+
+#include "pipeline/bids/tsv.hpp"
+#include "pipeline/report/files.hpp"
+#include "pipeline/report/report.hpp"
+
+namespace boldmill::report {
+namespace fs = std::filesystem;
+namespace {
+
+using Text = std::vector<std::string>;
+
+// One table with the description of each column beside it.
+class TableFile {
+public:
+  TableFile& text(const std::string& name, const Text& values, const std::string& description) {
+    writer_.text(name, values);
+    json_[name] = {{"Description", description}};
+    return *this;
+  }
+  TableFile& numbers(const std::string& name, const std::vector<double>& values,
+                     const std::string& description, const std::string& units = "") {
+    writer_.numbers(name, std::span<const double>(values));
+    json_[name] = {{"Description", description}};
+    if (!units.empty()) json_[name]["Units"] = units;
+    return *this;
+  }
+  void write(const fs::path& out, const std::string& name, std::vector<fs::path>& written) {
+    writer_.write(out / "tables" / (name + ".tsv"));
+    write_json(out / "tables" / (name + ".json"), json_);
+    written.push_back(fs::path("tables") / (name + ".tsv"));
+    written.push_back(fs::path("tables") / (name + ".json"));
+  }
+
+private:
+  bids::TableWriter writer_;
+  Json json_ = Json::object();
+};
+
+std::vector<double> column(const Eigen::MatrixXd& matrix, Eigen::Index c) {
+  return {matrix.col(c).data(), matrix.col(c).data() + matrix.rows()};
+}
+
+TableFile people_table(const store::ParticipantsTable& people) {
+  TableFile table;
+  table.text("participant_id", people.participant_id, "participant");
+  table.text("session_id", people.session_id, "session, n/a without sessions");
+  return table;
+}
+
+void add_scores(TableFile& table, const store::ScoreTable& scores, const Text& names,
+                const std::string& what) {
+  for (std::size_t n = 0; n < names.size(); ++n) {
+    const auto c = static_cast<Eigen::Index>(n);
+    table.numbers(names[n], column(scores.value, c), what);
+    if (scores.se.size() > 0)
+      table.numbers(names[n] + "_se", column(scores.se, c),
+                    "within-run standard error of " + names[n]);
+    if (scores.coverage.size() > 0)
+      table.numbers(names[n] + "_coverage", column(scores.coverage, c), "coverage of " + names[n]);
+  }
+}
+
+void write_runs(const fs::path& out, const store::CohortReader& cohort,
+                const store::ParticipantsTable& people, std::vector<fs::path>& written) {
+  const store::RunTable runs = cohort.runs();
+  Text participant, session, run_id, task, status, reason, decision, rater;
+  std::vector<double> tr, n_volumes, n_kept, fd, above, dvars, tsnr, coreg, norm, dof;
+  for (std::size_t m = 0; m < runs.run.size(); ++m) {
+    const store::RunRecord& r = runs.run[m];
+    const auto row = static_cast<std::size_t>(runs.row[m]);
+    participant.push_back(people.participant_id.at(row));
+    session.push_back(people.session_id.at(row));
+    run_id.push_back(r.run_id);
+    task.push_back(r.task);
+    status.push_back(r.status);
+    reason.push_back(r.reason);
+    decision.push_back(r.qc_decision);
+    rater.push_back(r.qc_rater);
+    tr.push_back(r.tr_s);
+    n_volumes.push_back(r.n_volumes);
+    n_kept.push_back(r.n_kept);
+    fd.push_back(r.mean_fd_mm);
+    above.push_back(r.fd_above_threshold);
+    dvars.push_back(r.mean_std_dvars);
+    tsnr.push_back(r.tsnr);
+    coreg.push_back(r.coreg_dice);
+    norm.push_back(r.norm_dice);
+    dof.push_back(r.dof_left);
+  }
+  TableFile table;
+  table.text("participant_id", participant, "participant").text("session_id", session, "session");
+  table.text("run_id", run_id, "run").text("task", task, "task label");
+  table.text("status", status, "ok, warning, excluded from the measures, or failed");
+  table.text("reason", reason, "why not ok");
+  table.numbers("tr_s", tr, "repetition time", "s").numbers("n_volumes", n_volumes, "volumes");
+  table.numbers("n_kept", n_kept, "volumes left after dummies and censoring");
+  table.numbers("mean_fd_mm", fd, "mean framewise displacement", "mm");
+  table.numbers("fd_above_threshold", above, "share of volumes above gates.fd_exclusion_mm");
+  table.numbers("mean_std_dvars", dvars, "mean standardised DVARS")
+      .numbers("tsnr", tsnr, "median temporal SNR in the brain");
+  table.numbers("coreg_dice", coreg,
+                "overlap of BOLD and T1w brain masks in the BOLD field of view");
+  table.numbers("norm_dice", norm, "overlap of T1w and template brain masks");
+  table.numbers("dof_left", dof, "degrees of freedom left after nuisance regression");
+  table.text("qc_decision", decision, "a person's decision").text("qc_rater", rater, "who decided");
+  table.write(out, "runs", written);
+}
+
+void write_prediction(const fs::path& out, const store::PredictionRecord& p,
+                      const store::ParticipantsTable& people, std::vector<fs::path>& written) {
+  TableFile table = people_table(people);
+  table.numbers("y", p.y, "the target " + p.target);
+  if (!p.prediction.empty())
+    table.numbers("prediction", p.prediction, "out-of-fold prediction, mean over repeats");
+  for (std::size_t c = 0; c < p.class_name.size(); ++c) {
+    table.numbers("probability_" + p.class_name[c],
+                  column(p.probability, static_cast<Eigen::Index>(c)),
+                  "out-of-fold probability of " + p.class_name[c]);
+    if (p.set.size() > 0) {
+      std::vector<double> in_set;
+      for (Eigen::Index i = 0; i < p.set.rows(); ++i)
+        in_set.push_back(p.set(i, static_cast<Eigen::Index>(c)));
+      table.numbers("set_" + p.class_name[c], in_set,
+                    "1 when " + p.class_name[c] + " is in the conformal set");
+    }
+  }
+  if (!p.lower.empty()) {
+    table.numbers("lower", p.lower, "lower end of the prediction interval");
+    table.numbers("upper", p.upper, "upper end of the prediction interval");
+  }
+  table.numbers("abstain", {p.abstain.begin(), p.abstain.end()},
+                "1 when the person is outside the training distribution");
+  table.write(out, "predictions_" + bids::safe_component(p.target), written);
+
+  TableFile metrics;
+  Text name;
+  std::vector<double> value, lower, upper, p_value;
+  for (const auto& m : p.metrics) {
+    name.push_back(m.name);
+    value.push_back(m.value);
+    lower.push_back(m.lower);
+    upper.push_back(m.upper);
+    p_value.push_back(m.p_permutation);
+  }
+  metrics.text("metric", name, "metric; _baseline_ names what a model without imaging reaches");
+  metrics.numbers("value", value, "out of fold")
+      .numbers("lower", lower, "95 % interval")
+      .numbers("upper", upper, "95 % interval");
+  metrics.numbers("p_permutation", p_value,
+                  "p of the permutation of the imaging rows, whole procedure refitted");
+  metrics.write(out, "metrics_" + bids::safe_component(p.target), written);
+}
+
+} // namespace
+
+std::vector<fs::path> write_tables(const fs::path& out, const store::CohortReader& cohort) {
+  std::error_code code;
+  fs::create_directories(out / "tables", code);
+  std::vector<fs::path> written;
+  const store::ParticipantsTable people = cohort.participants();
+  write_runs(out, cohort, people, written);
+
+  const store::MeasuresTable measures = cohort.measures();
+  TableFile raw = people_table(people);
+  raw.text("source", measures.source, "where the task-free measures come from");
+  add_scores(raw, measures.table, cohort.header().measure,
+             "raw circuit measure; connectivity is Fisher z");
+  raw.write(out, "circuit_measures", written);
+
+  if (const auto scores = cohort.scores()) {
+    TableFile table = people_table(people);
+    add_scores(
+        table, *scores, cohort.header().score,
+        "circuit score: mean of z-scores against the cohort's healthy group, positive is more");
+    table.write(out, "circuit_scores", written);
+  }
+  for (const auto& prediction : cohort.predictions())
+    write_prediction(out, prediction, people, written);
+  return written;
+}
+
+} // namespace boldmill::report
