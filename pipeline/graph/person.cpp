@@ -263,7 +263,7 @@ std::string person_key(const Study& study, const bids::ParticipantSession& sessi
     const auto key = capture([&] { return run_key(study, session, run); });
     parts.push_back(run.run_id + " " +
                     (std::holds_alternative<Failure>(key)
-                         ? "failed: " + std::get<Failure>(key).message
+                         ? std::string("failed")
                          : std::get<std::string>(key)));
   }
   for (const std::string& column : study.header.participant_columns) {

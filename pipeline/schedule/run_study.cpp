@@ -15,6 +15,19 @@ struct SessionState {
   std::vector<RunLine> lines;
 };
 
+// Messages end up in outputs: paths in them are relative to the dataset.
+Failure without_root(Failure failure, const std::filesystem::path& root) {
+  for (std::string prefix : {std::filesystem::absolute(root).string(), root.string()}) {
+    while (!prefix.empty() && prefix.back() == '/') prefix.pop_back();
+    if (prefix.size() < 2) continue;
+    prefix += '/';
+    for (std::size_t at = 0; (at = failure.message.find(prefix, at)) != std::string::npos;) {
+      failure.message.erase(at, prefix.size());
+    }
+  }
+  return failure;
+}
+
 class StudyRun {
 public:
   StudyRun(const graph::Study& study, const graph::Plan& plan)
@@ -60,7 +73,9 @@ private:
       task.body = [this, &state, &session](const Context& context) {
         run_anatomy(state, session, context);
       };
-      task.on_failure = [&state](const Failure& failure) { state.inputs.anatomy = failure; };
+      task.on_failure = [this, &state](const Failure& failure) {
+        state.inputs.anatomy = without_root(failure, study_.index.root);
+      };
       break;
     case graph::TaskKind::bold_run:
       task.body = [this, &state, &session, r = node.run](const Context& context) {
@@ -69,8 +84,8 @@ private:
             graph::process_run(study_, session, session.runs[r],
                                std::get<graph::Anatomy>(state.inputs.anatomy), context);
       };
-      task.on_failure = [&state, r = node.run](const Failure& failure) {
-        state.inputs.runs[r] = failure;
+      task.on_failure = [this, &state, r = node.run](const Failure& failure) {
+        state.inputs.runs[r] = without_root(failure, study_.index.root);
       };
       break;
     case graph::TaskKind::person:

@@ -66,6 +66,7 @@ def each_fault_fails_its_run_only(scratch):
     for person in ids[:8]:
         status, reason = table[f"{person}_task-rest"]
         check(status == "failed" and len(reason) > 15, f"{person}: {status} {reason}")
+        check(scratch.folder not in reason, f"{person}: a path of this machine in the output: {reason}")
         check(f"{person}_task-rest" in text, f"{person} is not named in the summary")
         print(f"{person}: {reason}")
     for person in ids[8:]:

@@ -10,7 +10,8 @@ COMPARE = os.environ["BOLDMILL_COMPARE"]
 SOURCE = os.environ["BOLDMILL_SOURCE_DIR"]
 # Fast settings for tests: coarse grid, coarse warp. Every stage still runs.
 FAST = ["--set", "target.spacing_mm=4", "normalization.level_spacing_mm=8,4", "normalization.iterations=20,10",
-        "prediction.n_permutations=9", "prediction.n_repeats=1", "nuisance_regression.min_dof=10"]
+        "prediction.n_permutations=9", "prediction.n_repeats=1", "nuisance_regression.min_dof=10",
+        "bias_field.working_spacing_mm=8", "bias_field.iterations=15"]
 
 
 def run(*args, expect=None, timeout=900, env=None):
