@@ -68,6 +68,10 @@ public:
   [[nodiscard]] std::vector<std::int32_t>
   connectivity_n_volumes(const ConnectivityName& name) const;
 
+  // One row with its runs, measures and which connectivity it has, without confounds, series and
+  // edges. inputs, stages and resources are those of the whole file.
+  [[nodiscard]] PersonRecord person(std::size_t row) const;
+
   // A run's confounds, kept and series (by atlas) into `run` (from runs()); absent parts stay
   // empty.
   void read_run(RunRecord& run) const;

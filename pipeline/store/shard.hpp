@@ -11,7 +11,7 @@
 
 namespace boldmill::store {
 
-// Writes `path` through `path.<pid>.part` in the same directory (created when missing): data
+// Writes `path` through `path.part-<pid>-<n>` in the same directory (created when missing): data
 // synced, renamed, directory synced. An existing file is replaced. Errors: usage when two names
 // become the same safe name; internal when shapes disagree; disk when it cannot be written (full,
 // read-only), and then nothing is left under the final name.

@@ -1,0 +1,16 @@
+// Internal to this folder.
+#pragma once
+
+#include "pipeline/store/hdf5.hpp"
+#include "pipeline/store/reader.hpp"
+
+namespace boldmill::store {
+
+struct CohortReader::State {
+  explicit State(const std::filesystem::path& path) : file(path, File::Mode::read) {}
+  File file;
+  CohortHeader header;
+  std::size_t n_rows = 0;
+};
+
+} // namespace boldmill::store

@@ -1,0 +1,192 @@
+#include "pipeline/store/copy.hpp"
+
+#include <hdf5_hl.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "pipeline/store/read.hpp"
+
+namespace boldmill::store {
+namespace {
+
+Values::Type number_type(const File& file, hid_t dataset, const std::string& path) {
+  const Handle type = file.own(H5Dget_type(dataset), path, "no type");
+  const std::pair<hid_t, Values::Type> known[] = {{H5T_IEEE_F64LE, Values::Type::float64},
+                                                  {H5T_IEEE_F32LE, Values::Type::float32},
+                                                  {H5T_STD_I32LE, Values::Type::int32},
+                                                  {H5T_STD_I64LE, Values::Type::int64},
+                                                  {H5T_STD_U8LE, Values::Type::uint8}};
+  for (const auto& [id, number] : known) {
+    if (H5Tequal(type.get(), id) > 0) return number;
+  }
+  file.fail(path, "unexpected type of numbers");
+}
+
+struct AttributeCopy {
+  const File* source;
+  const Group* destination;
+  hid_t object;
+  std::string path;
+};
+
+herr_t copy_attribute(hid_t from, const char* name, const H5A_info_t*, void* data) {
+  const auto& copy = *static_cast<const AttributeCopy*>(data);
+  const std::array<std::string, 4> scales{"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST"};
+  if (std::find(scales.begin(), scales.end(), name) != scales.end()) return 0;
+  if (H5Aexists(copy.object, name) > 0) return 0; // long_name
+  const Handle attribute(H5Aopen(from, name, H5P_DEFAULT));
+  const Handle type(H5Aget_type(attribute.get()));
+  const Handle space(H5Aget_space(attribute.get()));
+  const auto n =
+      static_cast<std::size_t>(std::max<hssize_t>(H5Sget_simple_extent_npoints(space.get()), 0));
+  std::vector<char> value(std::max<std::size_t>(n * H5Tget_size(type.get()), 1));
+  if (H5Aread(attribute.get(), type.get(), value.data()) < 0) return -1;
+  const Handle out(
+      H5Acreate2(copy.object, name, type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT));
+  const herr_t status = H5Awrite(out.get(), type.get(), value.data());
+  if (H5Tis_variable_str(type.get()) > 0) {
+    H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, value.data());
+  }
+  return status;
+}
+
+void copy_attributes(const File& source, const std::string& path, const Group& destination,
+                     hid_t to) {
+  const Handle from =
+      source.own(H5Oopen(source.id(), path.c_str(), H5P_DEFAULT), path, "is missing");
+  AttributeCopy copy{&source, &destination, to, path};
+  hsize_t position = 0;
+  const herr_t status =
+      H5Aiterate2(from.get(), H5_INDEX_CRT_ORDER, H5_ITER_INC, &position, copy_attribute, &copy);
+  destination.file().check(0, path, "attributes cannot be copied"); // the disk first
+  source.check(status, path, "attributes cannot be copied");
+}
+
+// The same chunks and filters on both sides: then bytes can be moved without packing them again.
+bool same_storage(hid_t a, hid_t b, std::size_t rank) {
+  const Handle first(H5Dget_create_plist(a));
+  const Handle second(H5Dget_create_plist(b));
+  const int n_filters = H5Pget_nfilters(second.get());
+  if (H5Pget_layout(first.get()) != H5D_CHUNKED || H5Pget_nfilters(first.get()) != n_filters) {
+    return false;
+  }
+  for (int i = 0; i < n_filters; ++i) {
+    unsigned flags = 0, config = 0;
+    std::size_t none = 0;
+    const auto filter = [&](hid_t properties) {
+      return H5Pget_filter2(properties, static_cast<unsigned>(i), &flags, &none, nullptr, 0,
+                            nullptr, &config);
+    };
+    if (filter(first.get()) != filter(second.get())) return false;
+  }
+  std::vector<hsize_t> chunk_a(rank), chunk_b(rank);
+  H5Pget_chunk(first.get(), static_cast<int>(rank), chunk_a.data());
+  H5Pget_chunk(second.get(), static_cast<int>(rank), chunk_b.data());
+  return chunk_a == chunk_b;
+}
+
+struct ChunkCopy {
+  const File& source;
+  const Group& destination;
+  const std::string& path;
+  hid_t from, to;
+  std::vector<hsize_t> shape, chunk;
+  std::size_t item_bytes;
+
+  void one(const std::vector<hsize_t>& offset) const {
+    std::vector<hsize_t> count(shape.size());
+    hsize_t n = 1;
+    for (std::size_t d = 0; d < shape.size(); ++d) {
+      count[d] = std::min(chunk[d], shape[d] - offset[d]);
+      n *= count[d];
+    }
+    const Handle type(H5Dget_type(from));
+    const Handle space(H5Dget_space(from));
+    H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, offset.data(), nullptr, count.data(), nullptr);
+    const Handle memory(H5Screate_simple(1, &n, nullptr));
+    std::vector<char> plain(n * item_bytes);
+    source.check(H5Dread(from, type.get(), memory.get(), space.get(), H5P_DEFAULT, plain.data()),
+                 path, "cannot be read");
+    hsize_t packed_bytes = 0;
+    source.check(H5Dget_chunk_storage_size(from, offset.data(), &packed_bytes), path, "no chunk");
+    if (packed_bytes == 0) return; // never written: fill values on both sides
+    std::vector<char> packed(packed_bytes);
+    std::uint32_t filters = 0;
+    source.check(H5Dread_chunk(from, H5P_DEFAULT, offset.data(), &filters, packed.data()), path,
+                 "chunk cannot be read");
+    destination.file().check(
+        H5Dwrite_chunk(to, H5P_DEFAULT, filters, offset.data(), packed.size(), packed.data()), path,
+        "chunk cannot be written");
+  }
+
+  void all() const {
+    std::vector<hsize_t> offset(shape.size(), 0);
+    for (;;) {
+      one(offset);
+      std::size_t d = shape.size();
+      while (d > 0) { // the last dimension runs fastest
+        offset[d - 1] += chunk[d - 1];
+        if (offset[d - 1] < shape[d - 1]) break;
+        offset[--d] = 0;
+      }
+      if (d == 0) return;
+    }
+  }
+};
+
+void copy_numbers(const File& source, hid_t from, const std::string& path, const Group& destination,
+                  const Dataset& to) {
+  const std::vector<hsize_t> shape = shape_of(source, path);
+  const Handle type = source.own(H5Dget_type(from), path, "no type");
+  const std::size_t item_bytes = H5Tget_size(type.get());
+  const std::size_t n = count_values(shape);
+  if (n == 0) return;
+  const std::vector<hsize_t> chunk = chunk_shape(shape, item_bytes);
+  if (!chunk.empty() && same_storage(from, to.id(), shape.size())) {
+    ChunkCopy{source, destination, path, from, to.id(), shape, chunk, item_bytes}.all();
+    return;
+  }
+  std::vector<char> values(n * item_bytes);
+  source.check(H5Dread(from, type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), path,
+               "cannot be read");
+  destination.file().check(
+      H5Dwrite(to.id(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), path,
+      "cannot be written");
+}
+
+} // namespace
+
+void copy_group(const File& source, const std::string& path, const Group& destination) {
+  copy_attributes(source, path, destination, destination.id());
+  std::map<std::string, Dimension> dimensions;
+  const std::vector<std::string> members = children(source, path);
+  for (const bool scales : {true, false}) {
+    for (const std::string& name : members) {
+      const std::string where = path + "/" + name;
+      const Handle from = open_dataset(source, where);
+      if ((H5DSis_scale(from.get()) > 0) != scales) continue;
+      Dimensions axes;
+      const std::vector<std::string> names = dimension_names(source, from.get(), where);
+      const std::vector<hsize_t> shape = shape_of(source, where);
+      for (std::size_t d = 0; d < shape.size(); ++d) {
+        const auto known = dimensions.find(names[d]);
+        if (!scales && known == dimensions.end()) source.fail(where, "dimension without a scale");
+        axes.push_back(scales ? Dimension{names[d], shape[d], nullptr} : known->second);
+      }
+      if (is_text(source, where)) {
+        destination.write(name, axes, read_strings(source, where));
+      } else {
+        const Dataset to =
+            destination.write(name, axes, Values(number_type(source, from.get(), where), nullptr));
+        copy_numbers(source, from.get(), where, destination, to);
+      }
+      if (scales) dimensions[name] = destination.make_scale(name, shape.at(0));
+      const Handle to(H5Dopen2(destination.id(), name.c_str(), H5P_DEFAULT));
+      copy_attributes(source, where, destination, to.get());
+    }
+  }
+}
+
+} // namespace boldmill::store

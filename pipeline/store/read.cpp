@@ -1,0 +1,250 @@
+#include "pipeline/store/read.hpp"
+
+#include <hdf5_hl.h>
+
+#include "pipeline/store/netcdf.hpp"
+
+namespace boldmill::store {
+namespace {
+
+constexpr std::size_t kMaxBytes = std::size_t{1} << 36; // a broken header must not allocate more
+
+struct Listing {
+  std::vector<std::string> names;
+  hid_t group = -1;
+  bool groups_only = false;
+};
+
+herr_t collect(hid_t group, const char* name, const H5L_info_t*, void* data) {
+  auto& listing = *static_cast<Listing*>(data);
+  if (listing.groups_only) {
+    H5O_info_t info{};
+    if (H5Oget_info_by_name2(group, name, &info, H5O_INFO_BASIC, H5P_DEFAULT) < 0) return -1;
+    if (info.type != H5O_TYPE_GROUP) return 0;
+  }
+  listing.names.emplace_back(name);
+  return 0;
+}
+
+std::vector<std::string> list(const File& file, const std::string& path, bool groups_only) {
+  const Handle group =
+      file.own(H5Gopen2(file.id(), path.c_str(), H5P_DEFAULT), path, "no such group");
+  Listing listing;
+  listing.groups_only = groups_only;
+  file.check(H5Literate(group.get(), H5_INDEX_CRT_ORDER, H5_ITER_INC, nullptr, collect, &listing),
+             path, "cannot be listed");
+  return listing.names;
+}
+
+std::vector<hsize_t> shape_of(const File& file, hid_t dataset, const std::string& path) {
+  const Handle space = file.own(H5Dget_space(dataset), path, "no data space");
+  const int n = H5Sget_simple_extent_ndims(space.get());
+  if (n < 0) file.fail(path, "shape cannot be read");
+  std::vector<hsize_t> shape(static_cast<std::size_t>(n));
+  H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr);
+  return shape;
+}
+
+std::size_t checked_count(const File& file, const std::string& path,
+                          const std::vector<hsize_t>& shape) {
+  std::size_t n = 1;
+  for (const hsize_t size : shape) {
+    if (size != 0 && n > kMaxBytes / 8 / size) {
+      file.fail(path, "absurd shape, expected less than 64 GiB");
+    }
+    n *= size;
+  }
+  return n;
+}
+
+template <class T>
+std::vector<T> read_numbers(const File& file, const std::string& path, hid_t type,
+                            std::vector<hsize_t>* shape_out = nullptr) {
+  const Handle dataset = open_dataset(file, path);
+  const std::vector<hsize_t> shape = shape_of(file, dataset.get(), path);
+  std::vector<T> values(checked_count(file, path, shape));
+  if (!values.empty()) {
+    file.check(H5Dread(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), path,
+               "cannot be read");
+  }
+  if (shape_out != nullptr) *shape_out = shape;
+  return values;
+}
+
+template <class T>
+Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic>
+read_any_matrix(const File& file, const std::string& path, hid_t type) {
+  std::vector<hsize_t> shape;
+  const std::vector<T> values = read_numbers<T>(file, path, type, &shape);
+  if (shape.size() != 2) {
+    file.fail(path, "found " + std::to_string(shape.size()) + " dimensions, expected 2");
+  }
+  using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  return Eigen::Map<const RowMajor>(values.data(), static_cast<Eigen::Index>(shape[0]),
+                                    static_cast<Eigen::Index>(shape[1]));
+}
+
+std::vector<std::string> take_strings(std::vector<char*>& pointers, hid_t type, hid_t space) {
+  std::vector<std::string> out;
+  out.reserve(pointers.size());
+  for (const char* text : pointers) out.emplace_back(text == nullptr ? "" : text);
+  H5Dvlen_reclaim(type, space, H5P_DEFAULT, pointers.data());
+  return out;
+}
+
+herr_t first_scale(hid_t, unsigned, hid_t scale, void* name) {
+  std::string text(static_cast<std::size_t>(std::max<ssize_t>(H5Iget_name(scale, nullptr, 0), 0)),
+                   '\0');
+  H5Iget_name(scale, text.data(), text.size() + 1);
+  *static_cast<std::string*>(name) = text.substr(text.rfind('/') + 1);
+  return 1; // stop
+}
+
+} // namespace
+
+bool exists(const File& file, const std::string& path) {
+  for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string part = path.substr(0, slash);
+    if (part != "/" && H5Lexists(file.id(), part.c_str(), H5P_DEFAULT) <= 0) return false;
+    if (slash == std::string::npos) return true;
+  }
+}
+
+std::vector<std::string> children(const File& file, const std::string& path) {
+  return list(file, path, false);
+}
+
+std::vector<std::string> subgroups(const File& file, const std::string& path) {
+  return exists(file, path) ? list(file, path, true) : std::vector<std::string>{};
+}
+
+std::string original_name(const File& file, const std::string& path) {
+  if (has_attribute(file, path, "long_name")) return text_attribute(file, path, "long_name");
+  return path.substr(path.rfind('/') + 1);
+}
+
+Handle open_dataset(const File& file, const std::string& path) {
+  return file.own(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), path, "dataset is missing");
+}
+
+std::vector<hsize_t> shape_of(const File& file, const std::string& path) {
+  return shape_of(file, open_dataset(file, path).get(), path);
+}
+
+std::size_t count_values(const std::vector<hsize_t>& shape) {
+  std::size_t n = 1;
+  for (const hsize_t size : shape) n *= size;
+  return n;
+}
+
+bool is_text(const File& file, const std::string& path) {
+  const Handle dataset = open_dataset(file, path);
+  const Handle type = file.own(H5Dget_type(dataset.get()), path, "no type");
+  return H5Tget_class(type.get()) == H5T_STRING;
+}
+
+std::vector<std::string> dimension_names(const File& file, hid_t dataset, const std::string& path) {
+  std::vector<std::string> names(shape_of(file, dataset, path).size());
+  if (H5DSis_scale(dataset) > 0) {
+    if (!names.empty()) names[0] = path.substr(path.rfind('/') + 1);
+    return names;
+  }
+  for (unsigned i = 0; i < names.size(); ++i) {
+    if (H5DSget_num_scales(dataset, i) < 1) continue;
+    if (H5DSiterate_scales(dataset, i, nullptr, first_scale, &names[i]) < 0) {
+      file.fail(path, "dimensions cannot be read");
+    }
+  }
+  return names;
+}
+
+std::vector<double> read_doubles(const File& file, const std::string& path) {
+  return read_numbers<double>(file, path, H5T_NATIVE_DOUBLE);
+}
+std::vector<std::int32_t> read_int32(const File& file, const std::string& path) {
+  return read_numbers<std::int32_t>(file, path, H5T_NATIVE_INT32);
+}
+std::vector<std::int64_t> read_int64(const File& file, const std::string& path) {
+  return read_numbers<std::int64_t>(file, path, H5T_NATIVE_INT64);
+}
+std::vector<std::uint8_t> read_uint8(const File& file, const std::string& path) {
+  return read_numbers<std::uint8_t>(file, path, H5T_NATIVE_UINT8);
+}
+Eigen::MatrixXd read_matrix(const File& file, const std::string& path) {
+  return read_any_matrix<double>(file, path, H5T_NATIVE_DOUBLE);
+}
+Eigen::MatrixXf read_float_matrix(const File& file, const std::string& path) {
+  return read_any_matrix<float>(file, path, H5T_NATIVE_FLOAT);
+}
+Eigen::MatrixXi read_int_matrix(const File& file, const std::string& path) {
+  return read_any_matrix<int>(file, path, H5T_NATIVE_INT);
+}
+FlagMatrix read_flag_matrix(const File& file, const std::string& path) {
+  return read_any_matrix<std::uint8_t>(file, path, H5T_NATIVE_UINT8);
+}
+
+std::vector<std::string> read_strings(const File& file, const std::string& path) {
+  const Handle dataset = open_dataset(file, path);
+  std::vector<char*> pointers(checked_count(file, path, shape_of(file, dataset.get(), path)));
+  if (pointers.empty()) return {};
+  const Handle type = string_type(file);
+  const Handle space = file.own(H5Dget_space(dataset.get()), path, "no data space");
+  const Handle transfer = text_transfer(file, pointers.size());
+  file.check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, transfer.get(), pointers.data()),
+             path, "text cannot be read");
+  return take_strings(pointers, type.get(), space.get());
+}
+
+std::string read_scalar_text(const File& file, const std::string& path) {
+  const std::vector<std::string> text = read_strings(file, path);
+  if (text.size() != 1) file.fail(path, "expected one text");
+  return text[0];
+}
+
+std::vector<double> read_row(const File& file, const std::string& path, hsize_t row) {
+  const Handle dataset = open_dataset(file, path);
+  std::vector<hsize_t> count = shape_of(file, dataset.get(), path);
+  if (count.size() != 2 || row >= count[0]) file.fail(path, "no row " + std::to_string(row));
+  const hsize_t start[2] = {row, 0};
+  count[0] = 1;
+  std::vector<double> values(checked_count(file, path, count));
+  if (values.empty()) return values;
+  const Handle space = file.own(H5Dget_space(dataset.get()), path, "no data space");
+  H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start, nullptr, count.data(), nullptr);
+  const Handle memory = file.own(H5Screate_simple(2, count.data(), nullptr), path, "no data space");
+  file.check(H5Dread(dataset.get(), H5T_NATIVE_DOUBLE, memory.get(), space.get(), H5P_DEFAULT,
+                     values.data()),
+             path, "row cannot be read");
+  return values;
+}
+
+bool has_attribute(const File& file, const std::string& object, const std::string& name) {
+  return H5Aexists_by_name(file.id(), object.c_str(), name.c_str(), H5P_DEFAULT) > 0;
+}
+
+std::string text_attribute(const File& file, const std::string& object, const std::string& name) {
+  const std::string where = object + "@" + name;
+  const Handle attribute =
+      file.own(H5Aopen_by_name(file.id(), object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+               where, "attribute is missing");
+  const Handle type = string_type(file);
+  const Handle space = file.own(H5Aget_space(attribute.get()), where, "no data space");
+  if (H5Sget_simple_extent_npoints(space.get()) != 1) file.fail(where, "expected one text");
+  std::vector<char*> pointer(1, nullptr);
+  file.check(H5Aread(attribute.get(), type.get(), pointer.data()), where, "cannot be read");
+  return take_strings(pointer, type.get(), space.get())[0];
+}
+
+double number_attribute(const File& file, const std::string& object, const std::string& name) {
+  const std::string where = object + "@" + name;
+  const Handle attribute =
+      file.own(H5Aopen_by_name(file.id(), object.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+               where, "attribute is missing");
+  const Handle space = file.own(H5Aget_space(attribute.get()), where, "no data space");
+  if (H5Sget_simple_extent_npoints(space.get()) != 1) file.fail(where, "expected one number");
+  double value = 0.0;
+  file.check(H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, &value), where, "cannot be read");
+  return value;
+}
+
+} // namespace boldmill::store

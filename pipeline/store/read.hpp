@@ -1,0 +1,48 @@
+// Reading groups, datasets and attributes of an open file. Internal to this folder. Every error is
+// Error{input} with the names of file and object.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pipeline/store/hdf5.hpp"
+#include "pipeline/store/records.hpp"
+
+namespace boldmill::store {
+
+[[nodiscard]] bool exists(const File& file, const std::string& path);
+// Names of a group's members in the order of their creation.
+[[nodiscard]] std::vector<std::string> children(const File& file, const std::string& path);
+[[nodiscard]] std::vector<std::string> subgroups(const File& file, const std::string& path);
+// The long_name attribute, or the last component of the path.
+[[nodiscard]] std::string original_name(const File& file, const std::string& path);
+
+[[nodiscard]] Handle open_dataset(const File& file, const std::string& path);
+[[nodiscard]] std::vector<hsize_t> shape_of(const File& file, const std::string& path);
+[[nodiscard]] std::size_t count_values(const std::vector<hsize_t>& shape);
+[[nodiscard]] bool is_text(const File& file, const std::string& path);
+// Names of the dimensions, "" where none is attached.
+[[nodiscard]] std::vector<std::string> dimension_names(const File& file, hid_t dataset,
+                                                       const std::string& path);
+
+[[nodiscard]] std::vector<double> read_doubles(const File& file, const std::string& path);
+[[nodiscard]] std::vector<std::int32_t> read_int32(const File& file, const std::string& path);
+[[nodiscard]] std::vector<std::int64_t> read_int64(const File& file, const std::string& path);
+[[nodiscard]] std::vector<std::uint8_t> read_uint8(const File& file, const std::string& path);
+[[nodiscard]] std::vector<std::string> read_strings(const File& file, const std::string& path);
+[[nodiscard]] std::string read_scalar_text(const File& file, const std::string& path);
+[[nodiscard]] Eigen::MatrixXd read_matrix(const File& file, const std::string& path);
+[[nodiscard]] Eigen::MatrixXf read_float_matrix(const File& file, const std::string& path);
+[[nodiscard]] Eigen::MatrixXi read_int_matrix(const File& file, const std::string& path);
+[[nodiscard]] FlagMatrix read_flag_matrix(const File& file, const std::string& path);
+// One row of a matrix.
+[[nodiscard]] std::vector<double> read_row(const File& file, const std::string& path, hsize_t row);
+
+[[nodiscard]] std::string text_attribute(const File& file, const std::string& object,
+                                         const std::string& name);
+[[nodiscard]] double number_attribute(const File& file, const std::string& object,
+                                      const std::string& name);
+[[nodiscard]] bool has_attribute(const File& file, const std::string& object,
+                                 const std::string& name);
+
+} // namespace boldmill::store

@@ -1,0 +1,28 @@
+// The columns of /runs beside run_id and row. Internal to this folder.
+#pragma once
+
+#include "pipeline/store/records.hpp"
+
+namespace boldmill::store {
+
+// visit(name, member pointer, attribute name or "", attribute text) once per column, in order.
+template <class F>
+void for_each_run_field(F&& visit) {
+  visit("task", &RunRecord::task, "", "");
+  visit("tr_s", &RunRecord::tr_s, "units", "s");
+  visit("n_volumes", &RunRecord::n_volumes, "", "");
+  visit("n_kept", &RunRecord::n_kept, "", "");
+  visit("mean_fd_mm", &RunRecord::mean_fd_mm, "units", "mm");
+  visit("fd_above_threshold", &RunRecord::fd_above_threshold, "long_name", "share of volumes");
+  visit("mean_std_dvars", &RunRecord::mean_std_dvars, "", "");
+  visit("tsnr", &RunRecord::tsnr, "", "");
+  visit("coreg_dice", &RunRecord::coreg_dice, "", "");
+  visit("norm_dice", &RunRecord::norm_dice, "", "");
+  visit("dof_left", &RunRecord::dof_left, "", "");
+  visit("status", &RunRecord::status, "", "");
+  visit("reason", &RunRecord::reason, "", "");
+  visit("qc_decision", &RunRecord::qc_decision, "", "");
+  visit("qc_rater", &RunRecord::qc_rater, "", "");
+}
+
+} // namespace boldmill::store

@@ -1,0 +1,91 @@
+#include "pipeline/store/shard.hpp"
+
+#include "pipeline/store/layout.hpp"
+#include "pipeline/store/reader.hpp"
+
+namespace boldmill::store {
+namespace {
+
+void write_content(const File& file, const CohortHeader& header, const PersonRecord& person) {
+  const Group root = Group::root(file);
+  const std::span<const PersonRecord> people(&person, 1);
+  const RootDimensions dimensions = write_root(root, header, Content::shard, people);
+  write_tables(root, dimensions, header, Content::shard, people);
+  for (const RunRecord& run : person.runs) write_run(root, run);
+  for (const ConnectivityLayout& layout : connectivity_layout(header, people)) {
+    const std::vector<Dataset> datasets = create_connectivity(root, dimensions, people, layout);
+    for (std::size_t k = 0; k < datasets.size(); ++k) {
+      const std::vector<double>& edges = find_connectivity(person, layout, layout.kind[k])->edges;
+      if (edges.size() != layout.n_edges) {
+        throw Error(ErrorKind::internal, datasets[k].path() + ": found " +
+                                             std::to_string(edges.size()) + " edges, expected " +
+                                             std::to_string(layout.n_edges));
+      }
+      datasets[k].write_rows(0, 1, edges.data());
+    }
+  }
+  write_provenance(root, header, people);
+}
+
+template <class T>
+std::string difference(const char* name, const T& found, const T& expected) {
+  if (found == expected) return {};
+  if constexpr (std::is_same_v<T, std::string>) {
+    return std::string(name) + ": found " + found + ", expected " + expected;
+  }
+  return std::string(name) + ": not the same";
+}
+
+} // namespace
+
+void write_shard(const std::filesystem::path& path, const CohortHeader& header,
+                 const PersonRecord& person) {
+  const Hdf5Lock lock;
+  PartFile part(path);
+  {
+    File file(part.part(), File::Mode::create);
+    write_content(file, header, person);
+    file.close();
+  }
+  part.publish();
+}
+
+std::pair<CohortHeader, PersonRecord> read_shard(const std::filesystem::path& path) {
+  const CohortReader reader(path);
+  if (reader.n_rows() != 1) {
+    throw Error(ErrorKind::input, path.string() + ": found " + std::to_string(reader.n_rows()) +
+                                      " rows, expected a shard with one");
+  }
+  PersonRecord person = reader.person(0);
+  for (RunRecord& run : person.runs) reader.read_run(run);
+  for (ConnectivityRecord& record : person.connectivity) {
+    const Eigen::VectorXd edges =
+        reader.connectivity_row({record.source, record.atlas, record.kind}, 0);
+    record.edges.assign(edges.begin(), edges.end());
+  }
+  return {reader.header(), std::move(person)};
+}
+
+CohortHeader read_header(const std::filesystem::path& path) { return CohortReader(path).header(); }
+
+std::string header_difference(const CohortHeader& found, const CohortHeader& expected) {
+  const std::string differences[] = {
+      difference("build", found.build, expected.build),
+      difference("cpu_level", found.cpu_level, expected.cpu_level),
+      difference("config_sha256", found.config_sha256, expected.config_sha256),
+      difference("config", found.config_json, expected.config_json),
+      difference("taxonomy_sha256", found.taxonomy_sha256, expected.taxonomy_sha256),
+      difference("cohort_id", found.cohort_id, expected.cohort_id),
+      difference("created_by", found.created_by, expected.created_by),
+      difference("measures", found.measure, expected.measure),
+      difference("features", found.feature, expected.feature),
+      difference("scores", found.score, expected.score),
+      difference("participant columns", found.participant_columns, expected.participant_columns),
+      difference("atlases", found.atlases, expected.atlases)};
+  for (const std::string& text : differences) {
+    if (!text.empty()) return text;
+  }
+  return {};
+}
+
+} // namespace boldmill::store
