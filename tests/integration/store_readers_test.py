@@ -152,7 +152,7 @@ def read_h5py(folder):
                 if item.dtype.kind == "O":
                     info = h5py.check_string_dtype(item.dtype)
                     check(info.encoding == "utf-8" and info.length is None, f"{name} {path}: text")
-                if not item.is_scale:
+                if not h5py.h5ds.is_scale(item.id):
                     scales = [len(axis) for axis in item.dims]
                     check(all(n == 1 for n in scales), f"{name} {path}: scales {scales}")
                 for key, value in item.attrs.items():
