@@ -160,6 +160,10 @@ def read_h5py(folder):
                           f"{name} {path}@{key}: long attribute")
 
             file.visititems(visit)
+        if shutil.which("h5ls"):
+            listing = subprocess.run(["h5ls", "-v", "-r", folder / name], capture_output=True,
+                                     text=True, check=True).stdout
+            check("Modified:" not in listing, f"{name}: object times are tracked")
 
 
 def read_ncdump(folder):
