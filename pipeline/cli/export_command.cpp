@@ -10,7 +10,9 @@ namespace boldmill::cli {
 
 void add_export_options(CLI::App& app, ExportOptions& options, std::function<int()>& action) {
   app.description("tables and matrices of a cohort file or shard, as BIDS derivatives");
-  app.add_option("file", options.file, "cohort.h5 or a shard")->required()->check(CLI::ExistingFile);
+  app.add_option("file", options.file, "cohort.h5 or a shard")
+      ->required()
+      ->check(CLI::ExistingFile);
   app.add_option("--out", options.out, "folder to write to")->required();
   app.callback([&options, &action] {
     action = [&options] {

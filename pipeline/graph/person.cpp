@@ -262,9 +262,8 @@ std::string person_key(const Study& study, const bids::ParticipantSession& sessi
   for (const bids::BoldRun& run : session.runs) {
     const auto key = capture([&] { return run_key(study, session, run); });
     parts.push_back(run.run_id + " " +
-                    (std::holds_alternative<Failure>(key)
-                         ? std::string("failed")
-                         : std::get<std::string>(key)));
+                    (std::holds_alternative<Failure>(key) ? std::string("failed")
+                                                          : std::get<std::string>(key)));
   }
   for (const std::string& column : study.header.participant_columns) {
     const auto found = session.columns.find(column);

@@ -86,7 +86,7 @@ Measure combined(const std::vector<Edge>& edges) {
   }
   if (weight_sum == 0.0) return out;
   out.reason.clear();
-  if (present.size() == 1) {  // the run's own numbers, to the last bit
+  if (present.size() == 1) { // the run's own numbers, to the last bit
     out.value = present[0].z;
     out.se = present[0].se;
     return out;
