@@ -11,8 +11,8 @@ namespace boldmill::spaces {
 
 // What a warp must reach to be used.
 struct WarpLimits {
-  double min_dice = 0.94;         // of the two brain masks
-  double min_correlation = 0.80;  // of the intensities inside both masks, after the warp
+  double min_dice = 0.95;         // of the two brain masks
+  double min_correlation = 0.70;  // of the intensities inside both masks, after the warp
   double min_jacobian = 0.05;     // smallest local volume ratio of the field
   double max_round_trip_mm = 1.0; // 95th percentile, see SpaceMap
   bool operator==(const WarpLimits&) const = default;

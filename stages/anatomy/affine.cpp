@@ -40,7 +40,7 @@ Volume comparable(Volume image, double spacing_mm, const Context& context) {
       kContrastFloor, context);
 }
 
-double merit(const FitResult& fit) { return fit.correlation * std::sqrt(fit.inside); }
+double merit(const FitResult& fit) { return anatomy::merit(fit.correlation, fit.inside); }
 
 FixedSamples template_samples(const Inputs& inputs, double spacing_mm, double dilation_mm,
                               const Context& context) {

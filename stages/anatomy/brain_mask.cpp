@@ -136,7 +136,7 @@ Mask refine(const Volume& image, const Mask& carried, double margin_mm, const Co
 
 // A brain-only input: its own edge is the mask.
 Mask own_edge(const Volume& image, const Mask& carried, const Context& context) {
-  const float threshold = 0.1F * anatomy::otsu_threshold(image.data);
+  const float threshold = 0.2F * anatomy::otsu_threshold(image.data);
   const Mask reach = anatomy::dilate(carried, kRimMm, context);
   Mask mask(image.grid);
   for (std::size_t v = 0; v < mask.data.size(); ++v) {

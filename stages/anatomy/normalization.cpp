@@ -6,6 +6,7 @@
 #include "stages/anatomy/kernels/brain_levels.hpp"
 #include "stages/anatomy/kernels/checks.hpp"
 #include "stages/anatomy/kernels/template_space.hpp"
+#include "stages/anatomy/kernels/topology.hpp"
 #include "stages/core/error.hpp"
 #include "stages/core/statistics.hpp"
 
@@ -74,9 +75,12 @@ void measure(const Inputs& inputs, const anatomy::DiffeomorphicLevel& level,
   out.dice = dice(in_fixed, in_moving);
   out.correlation = pearson(a, b);
   if (maps == nullptr) return;
-  const auto range = anatomy::jacobian_range(to_moving, &in_fixed.data, context);
-  out.min_jacobian = range.low;
-  out.max_jacobian = range.high;
+  const auto det = anatomy::jacobians(to_moving, context);
+  for (std::size_t v = 0; v < share.size(); ++v) {
+    if (in_fixed.data[v] == 0) continue;
+    out.min_jacobian = std::min(out.min_jacobian, static_cast<double>(det.low[v]));
+    out.max_jacobian = std::max(out.max_jacobian, static_cast<double>(det.high[v]));
+  }
   out.max_displacement_mm = spacing * anatomy::largest(to_moving);
   anatomy::VectorField round_trip;
   anatomy::compose(to_moving, maps->moving_to_fixed, round_trip, context);

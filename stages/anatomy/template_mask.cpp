@@ -7,6 +7,7 @@
 
 #include "stages/anatomy/kernels/checks.hpp"
 #include "stages/anatomy/kernels/morphology.hpp"
+#include "stages/anatomy/kernels/otsu.hpp"
 #include "stages/core/error.hpp"
 
 namespace boldmill {
@@ -15,13 +16,14 @@ Mask template_mask(const Volume& brain_template, const Context& context) {
   constexpr double kThreshold = 0.2; // of the median positive intensity: below most CSF
   constexpr double kClosingMm = 5.0;
   anatomy::require_image(brain_template, "template");
-  std::vector<float> positive;
+  const float parting = anatomy::otsu_threshold(brain_template.data);
+  std::vector<float> tissue;
   for (const float value : brain_template.data) {
-    if (value > 0.0F) positive.push_back(value);
+    if (value > 0.0F && value > parting) tissue.push_back(value);
   }
-  if (positive.empty()) throw Error(ErrorKind::input, "template: no positive voxel");
-  const auto middle = positive.begin() + static_cast<std::ptrdiff_t>(positive.size() / 2);
-  std::nth_element(positive.begin(), middle, positive.end());
+  if (tissue.empty()) throw Error(ErrorKind::input, "template: no positive voxel");
+  const auto middle = tissue.begin() + static_cast<std::ptrdiff_t>(tissue.size() / 2);
+  std::nth_element(tissue.begin(), middle, tissue.end());
   const float threshold = static_cast<float>(kThreshold) * *middle;
 
   Mask mask(brain_template.grid);

@@ -21,7 +21,7 @@ inline constexpr StageInfo kStage{.name = "tissue",
                                   .references = kReferences};
 
 struct Params {
-  double smoothness = 0.15;
+  double smoothness = 0.3;
   int iterations = 30;
   double convergence = 1e-4;
   bool operator==(const Params&) const = default;

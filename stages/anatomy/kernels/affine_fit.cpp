@@ -193,10 +193,12 @@ Affine increment(const Eigen::VectorXd& p, Freedom freedom, const Eigen::Vector3
   return out;
 }
 
-// Overlap counts: a fit may not win by leaving the image.
-double merit(double correlation, double inside) { return correlation * std::sqrt(inside); }
-
 } // namespace
+
+double merit(double correlation, double inside) {
+  constexpr double kEnough = 0.7;
+  return correlation * std::min(1.0, inside / kEnough);
+}
 
 CorrelationStep correlation_step(const FixedSamples& fixed, const Volume& moving,
                                  const Affine& fixed_to_moving, const Context& context) {

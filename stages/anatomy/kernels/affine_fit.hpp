@@ -37,6 +37,10 @@ struct CorrelationStep {
                                       const Affine& fixed_to_moving, const Context& context,
                                       double* inside = nullptr);
 
+// The correlation, less where under 70 % of the samples are inside: no fit wins by leaving the
+// image.
+[[nodiscard]] double merit(double correlation, double inside);
+
 enum class Freedom { rigid, similarity, affine }; // 6, 7, 12
 
 struct FitResult {

@@ -161,48 +161,6 @@ VectorField on_grid(const VectorField& field, const Grid& from, const Grid& to,
   return out;
 }
 
-JacobianRange jacobian_range(const VectorField& field, const std::vector<std::uint8_t>* where,
-                             const Context& context) {
-  const auto& shape = field.shape;
-  const auto nx = static_cast<std::size_t>(shape[0]);
-  const auto nxy = nx * static_cast<std::size_t>(shape[1]);
-  const std::size_t stride[3] = {3, 3 * nx, 3 * nxy};
-  const auto slices = static_cast<std::size_t>(std::max(shape[2], 2)) - 1;
-  std::vector<JacobianRange> ranges(slices);
-  parallel_blocks(context, slices, 1, [&](std::size_t k, std::size_t) {
-    JacobianRange& range = ranges[k];
-    if (k == 0) return;
-    for (std::size_t j = 1; j + 1 < static_cast<std::size_t>(shape[1]); ++j) {
-      for (std::size_t i = 1; i + 1 < nx; ++i) {
-        const std::size_t v = i + nx * j + nxy * k;
-        if (where != nullptr && (*where)[v] == 0) continue;
-        const float* p = field.u.data() + 3 * v;
-        Eigen::Vector3f side[3][2];
-        for (int a = 0; a < 3; ++a) {
-          for (int c = 0; c < 3; ++c) {
-            side[a][0][c] = p[c] - *(p - stride[a] + c);
-            side[a][1][c] = p[stride[a] + static_cast<std::size_t>(c)] - p[c];
-          }
-          side[a][0][a] += 1.0F;
-          side[a][1][a] += 1.0F;
-        }
-        for (int corner = 0; corner < 8; ++corner) {
-          const double det = static_cast<double>(
-              side[0][corner & 1].dot(side[1][(corner >> 1) & 1].cross(side[2][corner >> 2])));
-          range.low = std::min(range.low, det);
-          range.high = std::max(range.high, det);
-        }
-      }
-    }
-  });
-  JacobianRange total;
-  for (const JacobianRange& range : ranges) {
-    total.low = std::min(total.low, range.low);
-    total.high = std::max(total.high, range.high);
-  }
-  return total;
-}
-
 double largest(const VectorField& field) {
   float most = 0.0F;
   for (std::size_t v = 0; v < field.n_voxels(); ++v) {

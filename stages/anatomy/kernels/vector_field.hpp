@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <vector>
 
 #include "stages/core/image.hpp"
@@ -35,15 +34,6 @@ void smooth_in_place(VectorField& field, double sigma_voxels, const Context& con
 [[nodiscard]] VectorField on_grid(const VectorField& field, const Grid& from, const Grid& to,
                                   const Context& context);
 
-struct JacobianRange {
-  double low = 1.0;
-  double high = 1.0;
-};
-// Determinants of all eight one-sided difference stencils of each voxel where `where` is not 0
-// (null: everywhere but the border): positive lows mean that the trilinear map does not fold there.
-[[nodiscard]] JacobianRange jacobian_range(const VectorField& field,
-                                           const std::vector<std::uint8_t>* where,
-                                           const Context& context);
 // Largest length of a displacement, in voxels.
 [[nodiscard]] double largest(const VectorField& field);
 

@@ -1,0 +1,107 @@
+#include "stages/anatomy/tissue.hpp"
+
+#include <gtest/gtest.h>
+
+#include "stages/anatomy/testing/expect.hpp"
+#include "stages/anatomy/testing/phantom.hpp"
+#include "stages/core/random.hpp"
+
+namespace boldmill::tissue {
+namespace {
+
+using anatomy::testing::cube_grid;
+using anatomy::testing::expect_error;
+using anatomy::testing::Point;
+
+// Nested shells of three known intensities with known noise.
+struct Shells {
+  Volume image{cube_grid(40, 3.0)};
+  Mask mask{image.grid};
+  LabelImage truth{image.grid}; // 1 CSF, 2 grey, 3 white
+
+  Shells() {
+    Random random(7);
+    constexpr double kMean[4] = {0.0, 300.0, 700.0, 1000.0};
+    for (std::size_t v = 0; v < image.data.size(); ++v) {
+      const auto [i, j, k] = image.grid.coordinates(v);
+      const double r = image.grid.to_mm(Point(i, j, k)).norm();
+      truth.data[v] = r > 55.0 ? 0 : r > 50.0 || r < 8.0 ? 1 : r > 35.0 ? 2 : 3;
+      mask.data[v] = truth.data[v] != 0 ? 1 : 0;
+      image.data[v] = static_cast<float>(kMean[truth.data[v]] + 80.0 * random.normal());
+    }
+  }
+};
+
+const Shells& shells() {
+  static const Shells value;
+  return value;
+}
+
+double share_right(const Outputs& out) {
+  std::size_t right = 0;
+  for (const std::size_t v : indices_of(shells().mask)) {
+    const float p[3] = {out.csf.data[v], out.gm.data[v], out.wm.data[v]};
+    const auto best = std::max_element(p, p + 3) - p;
+    right += best + 1 == shells().truth.data[v] ? 1U : 0U;
+  }
+  return static_cast<double>(right) / static_cast<double>(count(shells().mask));
+}
+
+TEST(Tissue, RecoversKnownMeansSpreadsAndPlaces) {
+  const auto out = run({shells().image, shells().mask}, {}, {});
+  EXPECT_NEAR(out.class_mean[0], 300.0, 10.0);
+  EXPECT_NEAR(out.class_mean[1], 700.0, 10.0);
+  EXPECT_NEAR(out.class_mean[2], 1000.0, 10.0);
+  for (const double sd : out.class_sd) EXPECT_NEAR(sd, 80.0, 8.0);
+  EXPECT_GT(share_right(out), 0.985);
+  EXPECT_TRUE(out.converged);
+}
+
+TEST(Tissue, NeighboursHelpAgainstNoise) {
+  Params alone;
+  alone.smoothness = 0.0;
+  const double without = share_right(run({shells().image, shells().mask}, alone, {}));
+  EXPECT_GT(share_right(run({shells().image, shells().mask}, {}, {})), without + 0.01);
+}
+
+TEST(Tissue, ProbabilitiesAddUpInsideAndVanishOutside) {
+  const auto out = run({shells().image, shells().mask}, {}, {});
+  double volume = 0.0;
+  for (std::size_t v = 0; v < shells().mask.data.size(); ++v) {
+    const float sum = out.csf.data[v] + out.gm.data[v] + out.wm.data[v];
+    ASSERT_NEAR(sum, shells().mask.data[v] != 0 ? 1.0F : 0.0F, 1e-5F);
+  }
+  for (const double ml : out.volume_ml) volume += ml;
+  EXPECT_NEAR(volume, static_cast<double>(count(shells().mask)) * 0.027, 1e-2);
+}
+
+TEST(Tissue, ThreadsAndScaleDoNotMatter) {
+  const auto at = [&](int threads, const Volume& image) {
+    return anatomy::testing::with_threads(threads, [&] {
+      return run({image, shells().mask}, {}, {});
+    });
+  };
+  const auto one = at(1, shells().image);
+  EXPECT_EQ(one.gm.data, at(8, shells().image).gm.data);
+  Volume scaled = shells().image;
+  for (float& value : scaled.data) value *= 0.25F;
+  const auto quarter = at(2, scaled);
+  for (std::size_t v = 0; v < one.gm.data.size(); ++v) {
+    ASSERT_NEAR(one.gm.data[v], quarter.gm.data[v], 1e-4F);
+  }
+}
+
+TEST(Tissue, RefusesBadInput) {
+  const Shells& s = shells();
+  anatomy::testing::expect_bad_images_refused(s.image, [&](const Volume& image) {
+    (void)run({image, s.mask}, {}, {});
+  });
+  const Mask empty(s.image.grid);
+  expect_error(ErrorKind::input, "brain mask", [&] { (void)run({s.image, empty}, {}, {}); });
+  Volume flat = s.image;
+  for (const std::size_t v : indices_of(s.mask)) flat.data[v] = 10.0F;
+  expect_error(ErrorKind::input, "constant inside", [&] { (void)run({flat, s.mask}, {}, {}); });
+}
+
+} // namespace
+} // namespace boldmill::tissue
