@@ -41,7 +41,7 @@ const Case& phantom() {
 
 TEST(TemplateMask, FindsTheBrainOfABrainOnlyImage) {
   const Mask mask = template_mask(phantom().brain, {});
-  EXPECT_GT(dice(mask, phantom().mask), 0.96);  // a fifth of a 4 mm voxel at the surface
+  EXPECT_GT(dice(mask, phantom().mask), 0.96); // a fifth of a 4 mm voxel at the surface
 }
 
 TEST(TemplateMask, RefusesAHeadAndNothing) {

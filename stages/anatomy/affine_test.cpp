@@ -1,0 +1,130 @@
+#include "stages/anatomy/affine.hpp"
+
+#include <gtest/gtest.h>
+
+#include "stages/anatomy/testing/expect.hpp"
+#include "stages/anatomy/testing/phantom.hpp"
+
+namespace boldmill::affine {
+namespace {
+
+using anatomy::testing::cube_grid;
+using anatomy::testing::expect_error;
+using anatomy::testing::Point;
+using anatomy::testing::render;
+
+struct Template {
+  Volume brain = render(cube_grid(48, 4.0), anatomy::testing::brain);
+  Mask mask = anatomy::testing::brain_truth(brain.grid);
+};
+
+const Template& phantom() {
+  static const Template value;
+  return value;
+}
+
+Params quick() {
+  Params params;
+  params.level_spacing_mm = {8.0, 4.0};
+  return params;
+}
+
+Affine some_affine() {
+  Affine map = rigid_matrix({Point(12, -18, 25), Point(0.3, -0.1, 0.15)}, Point::Zero());
+  Eigen::Matrix3d stretch;
+  stretch << 0.92, 0.03, 0.0, 0.0, 1.06, -0.02, 0.01, 0.0, 0.95;
+  map.topLeftCorner<3, 3>() *= stretch;
+  return map;
+}
+
+// The head as a person whose map to the template is `t1w_to_template`, on a grid of its own.
+Volume person(const Affine& t1w_to_template, const anatomy::testing::Scene& scene) {
+  Grid grid =
+      cube_grid(64, 4.0, (t1w_to_template.inverse() * Point(0, 5, -20).homogeneous()).head<3>());
+  return render(grid, scene, [&](const Point& p) -> Point {
+    return (t1w_to_template * p.homogeneous()).head<3>();
+  });
+}
+
+double error_mm(const Outputs& out, const Affine& truth) {
+  const Affine left = out.t1w_to_template * truth.inverse();
+  return rms_displacement_mm(left, Affine::Identity(), Point::Zero());
+}
+
+TEST(Affine, RecoversAKnownMapOfABrain) {
+  const Affine truth = some_affine();
+  const Volume t1w = person(truth, anatomy::testing::brain);
+  const auto out = run({t1w, phantom().brain, phantom().mask}, quick(), {});
+  EXPECT_LT(error_mm(out, truth), 0.4);
+  EXPECT_GT(out.overlap, 0.99);
+}
+
+TEST(Affine, CorrectsAHeaderThatIsTurnedBy90Degrees) {
+  Affine turned = Affine::Identity();
+  turned.topLeftCorner<3, 3>() << 0, 0, 1, 1, 0, 0, 0, 1, 0;
+  const Affine truth = some_affine() * turned;
+  const Volume t1w = person(truth, anatomy::testing::head);
+  const auto out = run({t1w, phantom().brain, phantom().mask}, quick(), {});
+  EXPECT_LT(error_mm(out, truth), 2.0);
+  EXPECT_GT(out.header_rotation_deg, 60.0);
+}
+
+TEST(Affine, NeverReflects) {
+  Affine mirror = Affine::Identity();
+  mirror(0, 0) = -1.0;
+  const Volume t1w = person(mirror, anatomy::testing::brain);
+  const auto out = run({t1w, phantom().brain, phantom().mask}, quick(), {});
+  const Eigen::Matrix3d linear = out.t1w_to_template.topLeftCorner<3, 3>();
+  EXPECT_GT(linear.determinant(), 0.0);
+}
+
+TEST(Affine, BrightnessOfTheImageDoesNotMatterAndThreadsNeither) {
+  const Volume t1w = person(some_affine(), anatomy::testing::head);
+  Volume brighter = t1w;
+  for (float& value : brighter.data) value = 1000.0F + 64.0F * value;
+  const auto at = [&](int threads, const Volume& image) {
+    return anatomy::testing::with_threads(threads, [&] {
+      return run({image, phantom().brain, phantom().mask}, quick(), {});
+    });
+  };
+  const auto one = at(1, t1w);
+  const auto eight = at(8, t1w);
+  EXPECT_EQ(one.t1w_to_template, eight.t1w_to_template);
+  EXPECT_EQ(one.correlation, eight.correlation);
+  const auto scaled = at(2, brighter);
+  EXPECT_LT(rms_displacement_mm(one.t1w_to_template, scaled.t1w_to_template, Point::Zero()), 0.05);
+}
+
+TEST(Affine, RefusesBadInput) {
+  const Volume t1w = person(Affine::Identity(), anatomy::testing::brain);
+  anatomy::testing::expect_bad_images_refused(t1w, [](const Volume& image) {
+    (void)run({image, phantom().brain, phantom().mask}, quick(), {});
+  });
+  const Mask empty(phantom().brain.grid);
+  expect_error(ErrorKind::input, "template mask", [&] {
+    (void)run({t1w, phantom().brain, empty}, quick(), {});
+  });
+  const Mask elsewhere(t1w.grid, 1);
+  expect_error(ErrorKind::input, "template mask", [&] {
+    (void)run({t1w, phantom().brain, elsewhere}, quick(), {});
+  });
+  Params params;
+  params.level_spacing_mm = {2.0, 4.0};
+  expect_error(ErrorKind::usage, "level_spacing_mm", [&] {
+    (void)run({t1w, phantom().brain, phantom().mask}, params, {});
+  });
+}
+
+TEST(Affine, StopsWhenAsked) {
+  std::stop_source stop;
+  stop.request_stop();
+  Context context;
+  context.stop = stop.get_token();
+  const Volume t1w = person(Affine::Identity(), anatomy::testing::brain);
+  expect_error(ErrorKind::interrupted, "interrupted", [&] {
+    (void)run({t1w, phantom().brain, phantom().mask}, quick(), context);
+  });
+}
+
+} // namespace
+} // namespace boldmill::affine
