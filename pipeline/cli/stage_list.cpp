@@ -3,9 +3,12 @@
 namespace boldmill::cli {
 
 // Defined in pipeline/cli/stages.
+void add_affine(CLI::App& stage_app);
+void add_bias_field(CLI::App& stage_app);
 void add_bold_mask(CLI::App& stage_app);
 void add_bold_resampling(CLI::App& stage_app);
 void add_boldref(CLI::App& stage_app);
+void add_brain_mask(CLI::App& stage_app);
 void add_confounds(CLI::App& stage_app);
 void add_connectivity(CLI::App& stage_app);
 void add_coregistration(CLI::App& stage_app);
@@ -13,15 +16,18 @@ void add_denoise(CLI::App& stage_app);
 void add_dummy_scans(CLI::App& stage_app);
 void add_extraction(CLI::App& stage_app);
 void add_head_motion(CLI::App& stage_app);
+void add_normalization(CLI::App& stage_app);
 void add_predict(CLI::App& stage_app);
 void add_regions(CLI::App& stage_app);
+void add_tissue(CLI::App& stage_app);
 
 void add_stages(CLI::App& stage_app) {
   // In the order of the data's way.
-  static constexpr AddStage kStages[] = {add_dummy_scans, add_boldref,        add_head_motion,
-                                         add_bold_mask,   add_coregistration, add_bold_resampling,
-                                         add_regions,     add_extraction,     add_confounds,
-                                         add_denoise,     add_connectivity,   add_predict};
+  static constexpr AddStage kStages[] = {
+      add_bias_field,      add_affine,  add_brain_mask,  add_normalization, add_tissue,
+      add_dummy_scans,     add_boldref, add_head_motion, add_bold_mask,     add_coregistration,
+      add_bold_resampling, add_regions, add_extraction,  add_confounds,     add_denoise,
+      add_connectivity,    add_predict};
   for (const AddStage add : kStages) add(stage_app);
 }
 
