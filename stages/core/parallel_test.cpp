@@ -27,9 +27,13 @@ TEST(ParallelSum, HasTheSameBitsAtAnyNumberOfThreads) {
 }
 
 TEST(ParallelBlocks, CoverEveryItemOnce) {
+  tbb::global_control more(tbb::global_control::max_allowed_parallelism, 8);
+  tbb::task_arena arena(8);
   std::vector<int> hits(1003);
-  parallel_blocks(Context{}, hits.size(), 10, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) ++hits[i];
+  arena.execute([&] {
+    parallel_blocks(Context{}, hits.size(), 10, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) ++hits[i];
+    });
   });
   for (const int hit : hits) EXPECT_EQ(hit, 1);
 }
