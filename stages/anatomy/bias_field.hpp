@@ -14,7 +14,7 @@ namespace boldmill::bias_field {
 inline constexpr std::string_view kReferences[] = {
     "Tustison et al. 2010, IEEE Trans Med Imaging 29:1310, doi:10.1109/TMI.2010.2046908"};
 inline constexpr StageInfo kStage{.name = "bias_field",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary =
                                       "N4 intensity non-uniformity correction of a T1w image",
                                   .references = kReferences};
@@ -52,13 +52,17 @@ struct Outputs {
   double field_min = 1.0; // range of the multiplicative field over the head, mean 1
   double field_max = 1.0;
   int levels_done = 0;
+  int iterations_done = 0;  // over all levels
+  double last_change = 0.0; // coefficient of variation of the field's last change
+  bool converged = false;   // the last level ended before its cap of iterations
 };
 
 struct Shape {
   std::size_t n_voxels = 0;
 };
 
-// Throws Error{input}: non-finite voxels, a constant image, too few slices.
+// Throws Error{input}: non-finite voxels, a constant image, too few slices, no head (fewer than 500
+// voxels above Otsu's threshold at the working spacing).
 [[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
 [[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
 

@@ -1,172 +1,157 @@
 #include "stages/anatomy/kernels/n4.hpp"
 
-#include <itkCommand.h>
-#include <itkImage.h>
-#include <itkMultiThreaderBase.h>
-#include <itkN4BiasFieldCorrectionImageFilter.h>
-
 #include <algorithm>
 #include <cmath>
-#include <mutex>
+#include <limits>
+#include <vector>
 
-#include "stages/core/error.hpp"
 #include "stages/core/parallel.hpp"
 
 namespace boldmill::anatomy {
 namespace {
 
-constexpr unsigned kWorkUnits = 8;
+// Of one slice: what a new field does to the voxels that count.
+struct Change {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+  double n = 0.0;
+  double sum = 0.0; // of (old field / new field) - 1
+  double sum_squares = 0.0;
 
-using ItkVolume = itk::Image<float, 3>;
-using ItkMask = itk::Image<unsigned char, 3>;
-using N4 = itk::N4BiasFieldCorrectionImageFilter<ItkVolume, ItkMask, ItkVolume>;
-
-// Filters made inside N4 take the global default; results depend on the number of work units.
-void fix_itk_work_units() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    itk::MultiThreaderBase::SetGlobalMaximumNumberOfThreads(kWorkUnits);
-    itk::MultiThreaderBase::SetGlobalDefaultNumberOfThreads(kWorkUnits);
-  });
-}
-
-template <class Image, class T>
-typename Image::Pointer to_itk(const boldmill::Image<T>& image) {
-  auto out = Image::New();
-  typename Image::SizeType size;
-  typename Image::SpacingType spacing;
-  for (unsigned a = 0; a < 3; ++a) {
-    size[a] = static_cast<itk::SizeValueType>(image.grid.shape[a]);
-    spacing[a] = image.grid.spacing_mm()[static_cast<int>(a)];
+  Change& operator+=(const Change& other) {
+    low = std::min(low, other.low);
+    high = std::max(high, other.high);
+    n += other.n;
+    sum += other.sum;
+    sum_squares += other.sum_squares;
+    return *this;
   }
-  out->SetRegions(size);
-  out->SetSpacing(spacing);
-  out->Allocate();
-  std::copy(image.data.begin(), image.data.end(), out->GetBufferPointer());
-  return out;
-}
+  [[nodiscard]] double variation() const { // SD / mean of old field / new field
+    const double mean = sum / n;
+    const double variance = n > 1.0 ? (sum_squares - n * mean * mean) / (n - 1.0) : 0.0;
+    return std::sqrt(std::max(0.0, variance)) / (1.0 + mean);
+  }
+};
 
-class StopObserver : public itk::Command {
+class Loop {
 public:
-  using Self = StopObserver;
-  using Superclass = itk::Command;
-  using Pointer = itk::SmartPointer<Self>;
-  itkNewMacro(Self) void Execute(itk::Object* caller, const itk::EventObject&) override {
-    if (context != nullptr && context->stop.stop_requested()) {
-      static_cast<itk::ProcessObject*>(caller)->AbortGenerateDataOn();
-      throw Error(ErrorKind::interrupted, "interrupted");
+  Loop(const Volume& image, const Mask& mask, const N4Settings& settings, const Context& context)
+      : settings_(settings), context_(context), inside_(mask), log_image_(image.data.size()),
+        nx_(static_cast<std::size_t>(image.grid.shape[0])),
+        ny_(static_cast<std::size_t>(image.grid.shape[1])),
+        nz_(static_cast<std::size_t>(image.grid.shape[2])) {
+    parallel_blocks(context, nz_, 1, [&](std::size_t k, std::size_t) {
+      for (std::size_t v = k * nx_ * ny_; v < (k + 1) * nx_ * ny_; ++v) {
+        inside_.data[v] = mask.data[v] != 0 && image.data[v] > 0.0F ? 1 : 0;
+        if (inside_.data[v] != 0) log_image_[v] = std::log(image.data[v]);
+      }
+    });
+    corrected_ = log_image_;
+    result_.log_field = zero_spline(image.grid.shape, settings.first_spans);
+    range_ = update(basis_weights(result_.log_field, image.grid.shape));
+  }
+
+  N4Result run() {
+    for (int level = 0; level < settings_.levels; ++level) {
+      if (level > 0) result_.log_field = halve_spans(result_.log_field);
+      run_level();
+    }
+    return std::move(result_);
+  }
+
+private:
+  void run_level() {
+    SplineFit fit(inside_, result_.log_field, context_);
+    const TensorWeights weights = basis_weights(result_.log_field, inside_.grid.shape);
+    result_.converged = !(range_.high > range_.low); // nothing to sharpen
+    for (int i = 0; i < settings_.iterations && !result_.converged; ++i) {
+      const IntensityMap map = sharpen(histogram(), settings_.sharpening);
+      fit.add_to(
+          result_.log_field,
+          [&](std::size_t j, std::size_t k, double* row) { return residual(j, k, map, row); },
+          context_);
+      range_ = update(weights);
+      ++result_.iterations_done;
+      result_.last_change = range_.variation();
+      result_.converged =
+          result_.last_change <= settings_.convergence || !(range_.high > range_.low);
     }
   }
-  void Execute(const itk::Object*, const itk::EventObject&) override {}
-  const Context* context = nullptr;
-};
 
-struct AxisWeights {
-  int first = 0;
-  float weight[4] = {0, 0, 0, 0};
-};
-
-std::vector<AxisWeights> axis_weights(int n, int coarse_n, int m, double factor, double offset) {
-  std::vector<AxisWeights> weights(static_cast<std::size_t>(n));
-  const double spans = m - 3;
-  for (int x = 0; x < n; ++x) {
-    const double coarse = std::clamp((x - offset) / factor, 0.0, coarse_n - 1.0);
-    const double u = coarse / std::max(1.0, coarse_n - 1.0) * spans;
-    const int span = std::min(static_cast<int>(u), m - 4);
-    const double t = u - span;
-    const double s = 1.0 - t;
-    AxisWeights& w = weights[static_cast<std::size_t>(x)];
-    w.first = span;
-    w.weight[0] = static_cast<float>(s * s * s / 6.0);
-    w.weight[1] = static_cast<float>((4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0);
-    w.weight[2] = static_cast<float>((4.0 - 6.0 * s * s + 3.0 * s * s * s) / 6.0);
-    w.weight[3] = static_cast<float>(t * t * t / 6.0);
+  // corrected = log image - field; says what changed.
+  Change update(const TensorWeights& weights) {
+    std::vector<Change> changes(nz_);
+    evaluate(
+        result_.log_field, weights,
+        [&](std::size_t j, std::size_t k, const double* field) {
+          const std::size_t begin = (k * ny_ + j) * nx_;
+          Change& change = changes[k];
+          for (std::size_t i = 0; i < nx_; ++i) {
+            const std::size_t v = begin + i;
+            if (inside_.data[v] == 0) continue;
+            const auto value = static_cast<float>(static_cast<double>(log_image_[v]) - field[i]);
+            const double ratio = std::expm1(static_cast<double>(value - corrected_[v]));
+            corrected_[v] = value;
+            change.low = std::min(change.low, static_cast<double>(value));
+            change.high = std::max(change.high, static_cast<double>(value));
+            change.n += 1.0;
+            change.sum += ratio;
+            change.sum_squares += ratio * ratio;
+          }
+        },
+        context_);
+    Change total;
+    for (const Change& change : changes) total += change;
+    return total;
   }
-  return weights;
-}
+
+  Histogram histogram() const {
+    const Histogram zero(range_.low, range_.high, settings_.sharpening.bins);
+    return parallel_sum(context_, nz_, 1, zero, [&](std::size_t k, std::size_t) {
+      Histogram of_slice = zero;
+      for (std::size_t v = k * nx_ * ny_; v < (k + 1) * nx_ * ny_; ++v) {
+        if (inside_.data[v] != 0) of_slice.add(static_cast<double>(corrected_[v]));
+      }
+      return of_slice;
+    });
+  }
+
+  bool residual(std::size_t j, std::size_t k, const IntensityMap& map, double* row) const {
+    const std::size_t begin = (k * ny_ + j) * nx_;
+    bool any = false;
+    for (std::size_t i = 0; i < nx_; ++i) {
+      row[i] = 0.0;
+      if (inside_.data[begin + i] == 0) continue;
+      const auto value = static_cast<double>(corrected_[begin + i]);
+      row[i] = value - map(value);
+      any = true;
+    }
+    return any;
+  }
+
+  const N4Settings& settings_;
+  const Context& context_;
+  Mask inside_;
+  std::vector<float> log_image_;
+  std::vector<float> corrected_;
+  std::size_t nx_, ny_, nz_;
+  Change range_;
+  N4Result result_;
+};
 
 } // namespace
 
-LogField n4_log_field(const Volume& image, const Mask& mask, const N4Settings& settings,
-                      const Context& context) {
-  fix_itk_work_units();
-  auto filter = N4::New();
-  filter->SetNumberOfWorkUnits(kWorkUnits);
-  filter->SetInput(to_itk<ItkVolume>(image));
-  filter->SetMaskImage(to_itk<ItkMask>(mask));
-  filter->SetMaskLabel(1);
-  const auto levels = static_cast<unsigned>(settings.levels);
-  filter->SetNumberOfFittingLevels(levels);
-  N4::VariableSizeArrayType iterations(levels);
-  iterations.Fill(static_cast<unsigned>(settings.iterations));
-  filter->SetMaximumNumberOfIterations(iterations);
-  filter->SetConvergenceThreshold(static_cast<N4::RealType>(settings.convergence));
-  N4::ArrayType points;
-  for (unsigned a = 0; a < 3; ++a) {
-    points[a] = static_cast<unsigned>(settings.first_spans[a]) + filter->GetSplineOrder();
-  }
-  filter->SetNumberOfControlPoints(points);
-  auto observer = StopObserver::New();
-  observer->context = &context;
-  filter->AddObserver(itk::IterationEvent(), observer);
-  try {
-    filter->Update();
-  } catch (const itk::ExceptionObject& error) {
-    context.check_stop();
-    throw Error(ErrorKind::input, std::string("T1w: N4 failed: ") + error.GetDescription());
-  }
-  const auto lattice = filter->GetLogBiasFieldControlPointLattice();
-  const auto size = lattice->GetLargestPossibleRegion().GetSize();
-  LogField field;
-  field.image_shape = image.grid.shape;
-  field.levels_done = static_cast<int>(filter->GetCurrentLevel()) + 1;
-  field.levels_done = std::min(field.levels_done, settings.levels);
-  std::size_t n = 1;
-  for (unsigned a = 0; a < 3; ++a) {
-    field.coefficients_shape[a] = static_cast<int>(size[a]);
-    n *= size[a];
-  }
-  field.coefficients.resize(n);
-  for (std::size_t c = 0; c < n; ++c) field.coefficients[c] = lattice->GetBufferPointer()[c][0];
-  return field;
+N4Result n4(const Volume& image, const Mask& mask, const N4Settings& settings,
+            const Context& context) {
+  return Loop(image, mask, settings, context).run();
 }
 
-Volume field_on_grid(const LogField& field, const Grid& grid, const std::array<double, 3>& factor,
-                     const std::array<double, 3>& offset, const Context& context) {
-  std::array<std::vector<AxisWeights>, 3> w;
-  for (std::size_t a = 0; a < 3; ++a) {
-    w[a] = axis_weights(grid.shape[a], field.image_shape[a], field.coefficients_shape[a], factor[a],
-                        offset[a]);
-  }
-  const auto mx = static_cast<std::size_t>(field.coefficients_shape[0]);
-  const auto my = static_cast<std::size_t>(field.coefficients_shape[1]);
-  Volume out(grid);
-  parallel_blocks(
-      context, static_cast<std::size_t>(grid.shape[2]), 1, [&](std::size_t k, std::size_t) {
-        std::vector<float> plane(mx * my, 0.0F);
-        for (std::size_t c = 0; c < 4; ++c) {
-          const float* from =
-              field.coefficients.data() + (static_cast<std::size_t>(w[2][k].first) + c) * mx * my;
-          for (std::size_t p = 0; p < plane.size(); ++p) plane[p] += w[2][k].weight[c] * from[p];
-        }
-        std::vector<float> line(mx);
-        for (int j = 0; j < grid.shape[1]; ++j) {
-          const AxisWeights& wy = w[1][static_cast<std::size_t>(j)];
-          std::fill(line.begin(), line.end(), 0.0F);
-          for (std::size_t b = 0; b < 4; ++b) {
-            const float* from = plane.data() + (static_cast<std::size_t>(wy.first) + b) * mx;
-            for (std::size_t p = 0; p < mx; ++p) line[p] += wy.weight[b] * from[p];
-          }
-          float* row = &out.at(0, j, static_cast<int>(k));
-          for (std::size_t i = 0; i < w[0].size(); ++i) {
-            const AxisWeights& wx = w[0][i];
-            const float* p = line.data() + wx.first;
-            row[i] = std::exp(wx.weight[0] * p[0] + wx.weight[1] * p[1] + wx.weight[2] * p[2] +
-                              wx.weight[3] * p[3]);
-          }
-        }
-      });
-  return out;
+std::size_t n4_peak_bytes(std::size_t n_voxels, double longest_axis, const N4Settings& settings) {
+  const int spans = *std::max_element(settings.first_spans.begin(), settings.first_spans.end());
+  const double m = 3.0 + std::ldexp(spans, settings.levels - 1);
+  const double lattices = 5.0 * m * m * m + longest_axis * m * m;
+  const double histograms = longest_axis * static_cast<double>(settings.sharpening.bins);
+  return 9 * n_voxels + static_cast<std::size_t>(8.0 * (lattices + histograms));
 }
 
 } // namespace boldmill::anatomy

@@ -1,39 +1,37 @@
-// The only place that knows ITK: N4 on a coarse image, returned as the spline of its log field.
+// N4 on a coarse image, returned as the spline of its log field. See METHOD.md.
 #pragma once
 
 #include <array>
-#include <vector>
+#include <cstddef>
 
+#include "stages/anatomy/kernels/bspline_field.hpp"
+#include "stages/anatomy/kernels/intensity_sharpening.hpp"
 #include "stages/core/image.hpp"
 #include "stages/core/stage_info.hpp"
 
 namespace boldmill::anatomy {
-
-// Uniform cubic B-spline over the coarse image: coefficient (a, b, c), a fastest. Voxel index x of
-// an axis with n voxels and m coefficients lies at parameter x / (n - 1) * (m - 3).
-struct LogField {
-  std::array<int, 3> coefficients_shape{0, 0, 0};
-  std::array<int, 3> image_shape{0, 0, 0};
-  std::vector<float> coefficients;
-  int levels_done = 0;
-};
 
 struct N4Settings {
   std::array<int, 3> first_spans{1, 1, 1}; // spline spans per axis at the first level
   int levels = 4;
   int iterations = 50;
   double convergence = 1e-4;
+  SharpeningSettings sharpening;
 };
 
-// Voxels of the mask count. Same bits at any number of threads: ITK always gets 8 work units.
-// Polls the stop token at every iteration.
-[[nodiscard]] LogField n4_log_field(const Volume& image, const Mask& mask,
-                                    const N4Settings& settings, const Context& context);
+struct N4Result {
+  SplineField log_field;
+  int iterations_done = 0;  // over all levels
+  double last_change = 0.0; // coefficient of variation of the field's last change
+  bool converged = false;   // the last level ended before its cap
+};
 
-// exp(log field) on `grid`, whose voxel x lies at coarse voxel (x - offset) / factor, per axis.
-// Beyond the coarse image's outer voxel centres the field is that of its edge.
-[[nodiscard]] Volume field_on_grid(const LogField& field, const Grid& grid,
-                                   const std::array<double, 3>& factor,
-                                   const std::array<double, 3>& offset, const Context& context);
+// Voxels that are in the mask and positive count; the image is finite. No such voxel, or all with
+// the same value: a zero field. Polls the stop token.
+[[nodiscard]] N4Result n4(const Volume& image, const Mask& mask, const N4Settings& settings,
+                          const Context& context);
+// Bytes held for `n_voxels` of the image at most, without the image and the mask.
+[[nodiscard]] std::size_t n4_peak_bytes(std::size_t n_voxels, double longest_axis,
+                                        const N4Settings& settings);
 
 } // namespace boldmill::anatomy
