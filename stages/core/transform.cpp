@@ -11,7 +11,8 @@ Eigen::Vector3d DisplacementField::displacement(const Eigen::Vector3d& point_mm)
   Eigen::Vector3d weight;
   for (int axis = 0; axis < 3; ++axis) {
     const auto a = static_cast<std::size_t>(axis);
-    const double x = std::clamp(voxel[axis], 0.0, static_cast<double>(grid.shape[a] - 1));
+    // Written so that NaN becomes 0: the index stays valid, and the point stays NaN when moved.
+    const double x = std::min(std::max(0.0, voxel[axis]), static_cast<double>(grid.shape[a] - 1));
     base[a] = std::min(static_cast<int>(x), std::max(grid.shape[a] - 2, 0));
     weight[axis] = x - base[a];
   }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "stages/core/random.hpp"
 
@@ -31,6 +32,19 @@ TEST(Rigid, TheCentreMovesByTheTranslationOnly) {
              (center + Eigen::Vector3d(1, 2, 3)))
                 .norm(),
             1e-12);
+}
+
+TEST(DisplacementField, MovesAMissingPointToAMissingPoint) {
+  DisplacementField field;
+  field.grid.shape = {3, 3, 3};
+  field.mm.assign(81, 0.5F);
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  for (const Eigen::Vector3d& point :
+       {Eigen::Vector3d(kNaN, 1, 1), Eigen::Vector3d(1, kNaN, kNaN)}) {
+    const Eigen::Vector3d moved = point + field.displacement(point);
+    for (int axis = 0; axis < 3; ++axis)
+      EXPECT_EQ(std::isnan(moved[axis]), std::isnan(point[axis]));
+  }
 }
 
 TEST(RmsDisplacement, EqualsTheMeanOverASphereOfPoints) {
