@@ -39,7 +39,7 @@ Volume read_t1w(const Study& study, const bids::AnatFile& file, const Context& c
 }
 
 struct Keys {
-  std::string bias, affine, mask, normalization, fit;
+  std::string bias, affine, mask, brain_affine, normalization, fit;
 };
 
 Keys keys_of(const Study& study, const std::string& t1w_sha256) {
@@ -49,9 +49,10 @@ Keys keys_of(const Study& study, const std::string& t1w_sha256) {
   keys.affine = cache::node_key(affine::kStage, params_of(c, "affine"),
                                 {keys.bias, study.target.template_key});
   keys.mask = cache::node_key(brain_mask::kStage, params_of(c, "brain_mask"), {keys.affine});
+  keys.brain_affine = cache::node_key(affine::kStage, params_of(c, "affine"), {keys.mask});
   keys.normalization =
-      cache::node_key(normalization::kStage, params_of(c, "normalization"), {keys.mask});
-  keys.fit = cache::node_key("anatomy", 1, "{}", {keys.normalization});
+      cache::node_key(normalization::kStage, params_of(c, "normalization"), {keys.brain_affine});
+  keys.fit = cache::node_key("anatomy", 2, "{}", {keys.normalization});
   return keys;
 }
 
@@ -126,6 +127,19 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
   });
   out.fit.mask = brain.mask;
   out.fit.brain_ml = brain.volume_ml;
+  // Brain to brain: scalp and neck, which the template lacks, no longer pull.
+  const auto from_head = out.fit.affine.t1w_to_template;
+  const auto from_brain = study.cache.value<affine::Outputs>(keys.brain_affine, [&] {
+    const Volume& t1w = corrected();
+    return timed(out.resources, "affine_brain", session.id, [&] {
+      return affine::run({t1w, study.target.brain, study.target.mask, &out.fit.mask, &from_head},
+                         c.affine, context);
+    });
+  });
+  out.fit.affine.t1w_to_template = from_brain.t1w_to_template;
+  out.fit.affine.correlation = from_brain.correlation;
+  out.fit.affine.overlap = from_brain.overlap;
+  out.fit.affine.converged = from_brain.converged;
   out.fit.normalization = study.cache.value<normalization::Outputs>(keys.normalization, [&] {
     const Volume& t1w = corrected();
     return timed(out.resources, "normalization", session.id, [&] {
@@ -147,10 +161,12 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
   if (needs_images) {
     const Volume& t1w = corrected();
     auto tissues = timed(out.resources, "tissue", session.id, [&] {
-      return tissue::run({t1w, out.fit.mask}, c.tissue, context);
+      const tissue::Priors priors = tissue::priors_on(
+          out.fit.mask, study.target.priors, out.fit.normalization.moving_to_template, context);
+      return tissue::run({t1w, out.fit.mask, &priors}, c.tissue, context);
     });
     out.stages.push_back({std::string(tissue::kStage.name), tissue::kStage.version,
-                          cache::node_key(tissue::kStage, params_of(c, "tissue"), {keys.mask})});
+                          cache::node_key(tissue::kStage, params_of(c, "tissue"), {keys.fit})});
     out.csf = std::move(tissues.csf);
     out.white_matter = std::move(tissues.wm);
     if (study.write_volumes != "none") write_anatomy_volumes(study, session, out, context);

@@ -6,6 +6,7 @@
 #include "stages/anatomy/affine.hpp"
 #include "stages/anatomy/brain_mask.hpp"
 #include "stages/anatomy/normalization.hpp"
+#include "stages/anatomy/tissue.hpp"
 #include "stages/functional/boldref.hpp"
 #include "stages/functional/coregistration.hpp"
 #include "stages/functional/head_motion.hpp"
@@ -32,6 +33,10 @@ inline void archive(cache::Archive& a, Outputs& o) {
     o.converged);
 }
 } // namespace normalization
+
+namespace tissue {
+inline void archive(cache::Archive& a, Priors& o) { a(o.csf, o.gm, o.wm); }
+} // namespace tissue
 
 namespace boldref {
 inline void archive(cache::Archive& a, Outputs& o) {

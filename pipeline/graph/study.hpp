@@ -13,6 +13,7 @@
 #include "pipeline/config/config.hpp"
 #include "pipeline/image_io/digest.hpp"
 #include "pipeline/store/records.hpp"
+#include "stages/anatomy/tissue.hpp"
 #include "stages/circuits/taxonomy.hpp"
 #include "stages/regions/extraction.hpp"
 #include "stages/regions/region_set.hpp"
@@ -22,10 +23,11 @@ namespace boldmill::graph {
 // The template that everything is brought to, and the regions on its output grid.
 struct TargetSpace {
   std::string name, space;
-  std::string note; // e.g. "single-subject template", every output carries it; may be empty
-  Volume brain;     // template brain at its own resolution
-  Mask mask;        // on the grid of brain
-  Grid grid;        // output grid
+  std::string note;      // e.g. "single-subject template", every output carries it; may be empty
+  Volume brain;          // template brain at its own resolution
+  Mask mask;             // on the grid of brain
+  tissue::Priors priors; // where the template has which tissue
+  Grid grid;             // output grid
   std::vector<RegionSet> sets; // the atlases in the configured order, then "circuits"
   std::string template_key;    // digest of brain and mask
   std::string key;             // digest of everything above

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "pipeline/config/taxonomy_json.hpp"
+#include "pipeline/graph/archives.hpp"
 #include "pipeline/image_io/digest.hpp"
 #include "pipeline/spaces/region_sources.hpp"
 #include "stages/core/interpolate.hpp"
@@ -230,6 +231,9 @@ TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& tax
   mask_bytes(target.mask);
   target.template_key = cache::sha256_hex(chosen.sha256 + cache::sha256_hex(mask_bytes.bytes()));
   target.key = digest_of(target, target.template_key);
+  target.priors = cache.value<tissue::Priors>(
+      cache::node_key("tissue_priors", tissue::kStage.version, "{}", {target.template_key}),
+      [&] { return tissue::template_priors(target.brain, target.mask, context); });
   return target;
 }
 

@@ -25,6 +25,7 @@ constexpr double kPadMm = 12.0;
 constexpr double kLevelSigma = 0.5;    // smoothing of both images, in units of the level's spacing
 constexpr double kWindowMm = 15.0;     // SD of the window of the local standardisation
 constexpr double kContrastFloor = 0.2; // of the global SD: air stays flat
+constexpr double kBrainMarginMm = 4.0; // kept around the brain mask: masks err by half a voxel
 constexpr double kPi = 3.14159265358979323846;
 
 struct Level {
@@ -76,6 +77,12 @@ FixedSamples template_samples(const Inputs& inputs, double spacing_mm, double di
 std::vector<Level> make_levels(const Inputs& inputs, const Params& params, const Context& context) {
   std::vector<Level> levels(params.level_spacing_mm.size());
   Volume reduced = inputs.t1w;
+  if (inputs.t1w_mask != nullptr) {
+    const Mask brain = anatomy::dilate(*inputs.t1w_mask, kBrainMarginMm, context);
+    for (std::size_t v = 0; v < reduced.data.size(); ++v) {
+      if (brain.data[v] == 0) reduced.data[v] = 0.0F;
+    }
+  }
   for (std::size_t n = levels.size(); n-- > 0;) {
     const double spacing = params.level_spacing_mm[n];
     reduced = anatomy::block_average(reduced, spacing, context);
@@ -206,6 +213,31 @@ std::vector<FitResult> search(const Level& level, const Params& params, const Co
   return fits;
 }
 
+// The fit at the coarsest level: from the given start alone, or the winner of the search.
+FitResult first_fit(const Inputs& inputs, const Level& level, const Params& params, Outputs& out,
+                    const Context& context) {
+  if (inputs.start != nullptr) {
+    const FitControl control{Freedom::affine, params.iterations, params.convergence_mm};
+    FitResult fit =
+        anatomy::fit_affine(level.fixed, level.moving, inputs.start->inverse(), control, context);
+    out.coarse_correlation = fit.correlation;
+    return fit;
+  }
+  const auto fits = search(level, params, context);
+  if (fits.empty()) {
+    throw Error(ErrorKind::input,
+                "T1w: no affine fit to the template was found, expected a head or brain");
+  }
+  out.coarse_correlation = fits.front().correlation;
+  for (const FitResult& rival : fits) {
+    if (far_apart(rival.fixed_to_moving, fits.front().fixed_to_moving, level.fixed.center_mm,
+                  15.0)) {
+      out.other_correlation = std::max(out.other_correlation, rival.correlation);
+    }
+  }
+  return fits.front();
+}
+
 void require_levels(const std::vector<double>& spacing_mm) {
   const bool falling = std::is_sorted(spacing_mm.rbegin(), spacing_mm.rend());
   if (spacing_mm.empty() || !falling) {
@@ -221,22 +253,13 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   anatomy::require_image(inputs.t1w, "T1w");
   anatomy::require_image(inputs.template_brain, "template");
   anatomy::require_mask(inputs.template_mask, inputs.template_brain.grid, "template mask");
+  if (inputs.t1w_mask != nullptr) {
+    anatomy::require_mask(*inputs.t1w_mask, inputs.t1w.grid, "brain mask");
+  }
 
   const auto levels = make_levels(inputs, params, context);
-  const auto fits = search(levels.front(), params, context);
-  if (fits.empty()) {
-    throw Error(ErrorKind::input,
-                "T1w: no affine fit to the template was found, expected a head or brain");
-  }
   Outputs out;
-  out.coarse_correlation = fits.front().correlation;
-  const Eigen::Vector3d& center = levels.front().fixed.center_mm;
-  for (const FitResult& rival : fits) {
-    if (far_apart(rival.fixed_to_moving, fits.front().fixed_to_moving, center, 15.0)) {
-      out.other_correlation = std::max(out.other_correlation, rival.correlation);
-    }
-  }
-  FitResult fit = fits.front();
+  FitResult fit = first_fit(inputs, levels.front(), params, out, context);
   out.iterations = fit.iterations;
   for (std::size_t n = 1; n < levels.size(); ++n) {
     const FitControl control{Freedom::affine, params.iterations, params.convergence_mm};

@@ -17,7 +17,7 @@ inline constexpr std::string_view kReferences[] = {
     "Friston et al. 1995, Hum Brain Mapp 3:165, doi:10.1002/hbm.460030303",
     "Jenkinson & Smith 2001, Med Image Anal 5:143, doi:10.1016/S1361-8415(01)00036-6"};
 inline constexpr StageInfo kStage{.name = "affine",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary =
                                       "multi-start affine registration of a T1w to a template",
                                   .references = kReferences};
@@ -51,12 +51,18 @@ struct Inputs {
   const Volume& t1w;            // finite; with or without skull; bias-corrected preferred
   const Volume& template_brain; // zero outside the brain
   const Mask& template_mask;    // on the template's grid, e.g. from template_mask()
+  // Second pass, once the brain is known: only voxels within 4 mm of this mask count, on the
+  // T1w's grid ...
+  const Mask* t1w_mask = nullptr;
+  // ... and the search is left out: all levels go on from here (t1w_to_template).
+  const Affine* start = nullptr;
 };
 
 struct Outputs {
   Affine t1w_to_template = Affine::Identity(); // determinant > 0 always
   double correlation = 0.0;         // inside the dilated template brain, finest level, 0..1
-  double other_correlation = 0.0;   // best rival that ended more than 15 mm away, coarsest level
+  double other_correlation = 0.0;   // best rival that ended more than 15 mm away, coarsest level;
+                                    // 0 when a start was given
   double coarse_correlation = 0.0;  // of the winner at the same level, comparable with the rival
   double overlap = 0.0;             // share of the dilated template brain inside the image
   double header_rotation_deg = 0.0; // rotation of the result; above 60: orientation is doubtful

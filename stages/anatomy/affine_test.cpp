@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "stages/anatomy/brain_mask.hpp"
 #include "stages/anatomy/testing/expect.hpp"
 #include "stages/anatomy/testing/phantom.hpp"
 
@@ -49,6 +50,23 @@ Volume person(const Affine& t1w_to_template, const anatomy::testing::Scene& scen
 double error_mm(const Outputs& out, const Affine& truth) {
   const Affine left = out.t1w_to_template * truth.inverse();
   return rms_displacement_mm(left, Affine::Identity(), Point::Zero());
+}
+
+// The order of the pipeline: the head, its brain mask, then brain to brain.
+TEST(Affine, RecoversAKnownMapOfAHeadWithSkullInTwoPasses) {
+  const Affine truth = some_affine();
+  const Volume t1w = person(truth, anatomy::testing::head);
+  const auto head = run({t1w, phantom().brain, phantom().mask}, quick(), {});
+  EXPECT_LT(error_mm(head, truth), 2.0); // half a voxel; scalp and neck have no counterpart
+  EXPECT_GT(head.correlation, 0.75);
+  EXPECT_GT(head.coarse_correlation, head.other_correlation + 0.1);
+  EXPECT_TRUE(head.converged);
+  const auto mask =
+      brain_mask::run({t1w, phantom().brain, phantom().mask, head.t1w_to_template}, {}, {});
+  const auto brain =
+      run({t1w, phantom().brain, phantom().mask, &mask.mask, &head.t1w_to_template}, quick(), {});
+  EXPECT_LT(error_mm(brain, truth), 1.0);
+  EXPECT_GT(brain.correlation, head.correlation);
 }
 
 TEST(Affine, RecoversAKnownMapOfABrain) {

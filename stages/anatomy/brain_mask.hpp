@@ -14,7 +14,7 @@ namespace boldmill::brain_mask {
 inline constexpr std::string_view kReferences[] = {
     "Avants et al. 2008, Med Image Anal 12:26, doi:10.1016/j.media.2007.06.004"};
 inline constexpr StageInfo kStage{.name = "brain_mask",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "brain mask of a T1w image from a registered template",
                                   .references = kReferences};
 

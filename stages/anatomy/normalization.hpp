@@ -17,19 +17,19 @@ namespace boldmill::normalization {
 inline constexpr std::string_view kReferences[] = {
     "Avants et al. 2008, Med Image Anal 12:26, doi:10.1016/j.media.2007.06.004"};
 inline constexpr StageInfo kStage{.name = "normalization",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "diffeomorphic registration of a brain to a template",
                                   .references = kReferences};
 
 struct Params {
   std::string method = "diffeomorphic";
   std::vector<double> level_spacing_mm{8.0, 4.0, 2.0};
-  std::vector<int> iterations{60, 40, 20};
-  int window_radius = 4;
+  std::vector<int> iterations{100, 70, 30};
+  int window_radius = 2;
   double update_sigma_voxels = 1.75;
   double total_sigma_voxels = 0.5;
   double step_voxels = 0.25;
-  double convergence = 1e-4;
+  double convergence = 2e-5;
   bool operator==(const Params&) const = default;
 };
 
@@ -54,7 +54,7 @@ void for_each_field(P& params, F&& visit) {
   visit("step_voxels", step_voxels, "voxels", "largest displacement of one update",
         Limits::between(0.01, 0.5));
   visit("convergence", convergence, "",
-        "stop a level when the correlation gains less than this per iteration",
+        "stop a level when the correlation gains less than this per iteration, over ten",
         Limits::between(0.0, 0.1));
 }
 

@@ -61,8 +61,38 @@ const Case& phantom() {
 Params quick() {
   Params params;
   params.level_spacing_mm = {8.0, 4.0};
-  params.iterations = {50, 30};
+  params.iterations = {100, 60};
   return params;
+}
+
+std::vector<double> errors_mm(const Outputs& out) {
+  std::vector<double> errors;
+  const Affine back = some_affine().inverse();
+  for (std::size_t v = 0; v < phantom().mask.data.size(); v += 7) {
+    if (phantom().mask.data[v] == 0) continue;
+    const auto [i, j, k] = phantom().mask.grid.coordinates(v);
+    const Point p = phantom().mask.grid.to_mm(Point(i, j, k));
+    const Point truth = (back * bent(p).homogeneous()).head<3>();
+    errors.push_back((out.template_to_moving(p) - truth).norm());
+  }
+  return errors;
+}
+
+TEST(Normalization, RecoversAKnownSmoothWarp) {
+  Params affine_only = quick();
+  affine_only.method = "affine";
+  const auto before = run(phantom().inputs(), affine_only, {});
+  const auto out = run(phantom().inputs(), quick(), {});
+  EXPECT_GT(median(errors_mm(before)), 4.0);
+  EXPECT_LT(median(errors_mm(out)), 1.0);
+  EXPECT_LT(quantile(errors_mm(out), 0.95), 2.5);
+  EXPECT_GT(out.dice, 0.97);
+  EXPECT_GT(out.correlation, 0.97);
+  EXPECT_GT(out.correlation, before.correlation + 0.02);
+  EXPECT_GT(out.min_jacobian, 0.2);
+  EXPECT_LT(out.max_jacobian, 3.0);
+  EXPECT_GT(out.max_displacement_mm, 4.0);
+  EXPECT_EQ(out.iterations.size(), 2U);
 }
 
 TEST(Normalization, BothDirectionsUndoEachOther) {

@@ -6,7 +6,9 @@
 
 #include "stages/anatomy/kernels/checks.hpp"
 #include "stages/core/error.hpp"
+#include "stages/core/interpolate.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/core/smooth.hpp"
 
 namespace boldmill::tissue {
 namespace {
@@ -50,8 +52,30 @@ struct Brain {
   std::vector<std::size_t> voxels;
   std::vector<float> value;
   std::vector<std::int32_t> neighbour; // 6 per voxel, -1 outside the mask
+  std::vector<float> log_prior;        // 3 per voxel, or empty
   double floor = 0.0;                  // least variance
 };
+
+constexpr double kLeastGap = 0.1;    // of the histogram's: priors below it know nothing
+constexpr double kLeastPrior = 0.02; // no place forbids a tissue: lesions, odd anatomy, warp errors
+
+// Prior probabilities of each brain voxel, floored and adding up to 1: 3 per voxel.
+std::vector<float> prior_shares(const Priors& priors, const std::vector<std::size_t>& voxels) {
+  const Volume* maps[3] = {&priors.csf, &priors.gm, &priors.wm};
+  std::vector<float> shares;
+  shares.reserve(kClasses * voxels.size());
+  for (const std::size_t v : voxels) {
+    Three p{};
+    double total = 0.0;
+    for (std::size_t c = 0; c < 3; ++c) {
+      const double value = static_cast<double>(maps[c]->data[v]);
+      p[c] = std::max(value > 0.0 ? value : 0.0, kLeastPrior);
+      total += p[c];
+    }
+    for (const double value : p) shares.push_back(static_cast<float>(value / total));
+  }
+  return shares;
+}
 
 Brain gather(const Inputs& inputs) {
   const Grid& grid = inputs.mask.grid;
@@ -126,6 +150,26 @@ Mixture start_mixture(Brain& brain) {
   return mixture;
 }
 
+Mixture mixture_of(const Moments& sums, const Mixture& before, double n, double floor);
+
+// The mixture the priors alone say: moments weighted by each class's prior. Priors that do not tell
+// the classes apart (flat, misplaced) leave the start from the histogram.
+Mixture start_from_priors(const Brain& brain, const std::vector<float>& shares,
+                          const Mixture& fallback) {
+  Moments sums;
+  for (std::size_t n = 0; n < brain.value.size(); ++n) {
+    const float* p = shares.data() + kClasses * n;
+    sums.add({p[0], p[1], p[2]}, brain.value[n]);
+  }
+  const Mixture start =
+      mixture_of(sums, fallback, static_cast<double>(brain.value.size()), brain.floor);
+  for (std::size_t c = 0; c < 2; ++c) {
+    const double gap = fallback.mean[c + 1] - fallback.mean[c];
+    if (!(start.mean[c + 1] - start.mean[c] > kLeastGap * gap)) return fallback;
+  }
+  return start;
+}
+
 Mixture mixture_of(const Moments& sums, const Mixture& before, double n, double floor) {
   Mixture mixture = before;
   for (std::size_t c = 0; c < 3; ++c) {
@@ -167,6 +211,9 @@ Moments expectation(const Brain& brain, const Mixture& mixture, double smoothnes
           for (std::size_t c = 0; c < 3; ++c) {
             const double d = value - mixture.mean[c];
             energy[c] = log_scale[c] - d * d * inverse[c] + smoothness * around[c];
+            if (!brain.log_prior.empty()) {
+              energy[c] += static_cast<double>(brain.log_prior[kClasses * n + c]);
+            }
             most = std::max(most, energy[c]);
           }
           double total = 0.0;
@@ -191,9 +238,24 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   constexpr std::size_t kLeastVoxels = 1000;
   anatomy::require_image(inputs.t1w, "T1w");
   anatomy::require_mask(inputs.mask, inputs.t1w.grid, "brain mask", kLeastVoxels);
+  if (inputs.priors != nullptr) {
+    for (const Volume* map : {&inputs.priors->csf, &inputs.priors->gm, &inputs.priors->wm}) {
+      if (!map->grid.same_as(inputs.t1w.grid)) {
+        throw Error(ErrorKind::input, "tissue priors: on another grid than the T1w");
+      }
+    }
+  }
   Brain brain = gather(inputs);
   Mixture mixture = start_mixture(brain);
   const double n = static_cast<double>(brain.value.size());
+  if (inputs.priors != nullptr) {
+    std::vector<float> shares = prior_shares(*inputs.priors, brain.voxels);
+    mixture = start_from_priors(brain, shares, mixture);
+    for (float& share : shares) {
+      share = static_cast<float>(params.prior_weight * std::log(static_cast<double>(share)));
+    }
+    brain.log_prior = std::move(shares);
+  }
   std::vector<float> now;
   std::vector<float> next(kClasses * brain.value.size());
   Outputs out;
@@ -229,9 +291,40 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   return out;
 }
 
+Priors template_priors(const Volume& brain, const Mask& mask, const Context& context,
+                       double spacing_mm, double sigma_mm) {
+  const Volume coarse = downsample(brain, spacing_mm, context);
+  const Mask inside = resample_mask(mask, coarse.grid, {}, context);
+  Outputs tissues = run({coarse, inside}, {}, context);
+  return {gaussian_smooth(std::move(tissues.csf), sigma_mm, context),
+          gaussian_smooth(std::move(tissues.gm), sigma_mm, context),
+          gaussian_smooth(std::move(tissues.wm), sigma_mm, context)};
+}
+
+Priors priors_on(const Mask& mask, const Priors& priors, const PointMap& t1w_to_template,
+                 const Context& context) {
+  const std::vector<std::size_t> voxels = indices_of(mask);
+  const Grid& from = priors.csf.grid;
+  const std::vector<double> at =
+      source_coordinates(from, mask.grid, voxels, t1w_to_template, context);
+  Priors out{Volume(mask.grid), Volume(mask.grid), Volume(mask.grid)};
+  parallel_blocks(context, voxels.size(), kGrain, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t n = begin; n < end; ++n) {
+      const double* x = at.data() + 3 * n;
+      const auto sample = [&](const Volume& map) {
+        return sample_linear(map.data.data(), from.shape, x[0], x[1], x[2]);
+      };
+      out.csf.data[voxels[n]] = sample(priors.csf);
+      out.gm.data[voxels[n]] = sample(priors.gm);
+      out.wm.data[voxels[n]] = sample(priors.wm);
+    }
+  });
+  return out;
+}
+
 std::size_t peak_bytes(const Shape& shape, const Params&) {
   const std::size_t in_mask = shape.n_in_mask > 0 ? shape.n_in_mask : shape.n_voxels / 4;
-  return shape.n_voxels * 16 + in_mask * 68;
+  return shape.n_voxels * 16 + in_mask * 80 + shape.n_voxels * 12;
 }
 
 } // namespace boldmill::tissue

@@ -5,6 +5,7 @@
 #include "stages/anatomy/testing/expect.hpp"
 #include "stages/anatomy/testing/phantom.hpp"
 #include "stages/core/random.hpp"
+#include "stages/core/smooth.hpp"
 
 namespace boldmill::tissue {
 namespace {
@@ -73,6 +74,65 @@ TEST(Tissue, ProbabilitiesAddUpInsideAndVanishOutside) {
   }
   for (const double ml : out.volume_ml) volume += ml;
   EXPECT_NEAR(volume, static_cast<double>(count(shells().mask)) * 0.027, 1e-2);
+}
+
+// Tissues so alike that the histogram has one hump; priors from the truth, moved by 3 mm and
+// blurred.
+struct Faint {
+  Volume image = shells().image;
+  Priors priors{Volume(image.grid), Volume(image.grid), Volume(image.grid)};
+
+  Faint() {
+    constexpr double kMean[4] = {0.0, 480.0, 620.0, 740.0};
+    Random random(11);
+    Volume* maps[3] = {&priors.csf, &priors.gm, &priors.wm};
+    for (std::size_t v = 0; v < image.data.size(); ++v) {
+      const auto [i, j, k] = image.grid.coordinates(v);
+      image.data[v] = static_cast<float>(kMean[shells().truth.data[v]] + 70.0 * random.normal());
+      const int from = i > 0 ? shells().truth.at(i - 1, j, k) : 0;
+      if (from > 0) maps[from - 1]->data[v] = 1.0F;
+    }
+    for (Volume* map : maps) *map = gaussian_smooth(std::move(*map), 3.0, {});
+  }
+};
+
+TEST(Tissue, PriorsFindTissuesThatTheHistogramDoesNotShow) {
+  const Faint faint;
+  const auto out = run({faint.image, shells().mask, &faint.priors}, {}, {});
+  EXPECT_NEAR(out.class_mean[0], 480.0, 70.0 / 3.0);
+  EXPECT_NEAR(out.class_mean[1], 620.0, 70.0 / 3.0);
+  EXPECT_NEAR(out.class_mean[2], 740.0, 70.0 / 3.0);
+  const double with = share_right(out);
+  EXPECT_GT(with, 0.9);
+  EXPECT_GT(with, share_right(run({faint.image, shells().mask}, {}, {})) + 0.1);
+}
+
+TEST(Tissue, PriorsThatKnowNothingChangeLittle) {
+  Priors flat{Volume(shells().image.grid), Volume(shells().image.grid),
+              Volume(shells().image.grid)};
+  for (Volume* map : {&flat.csf, &flat.gm, &flat.wm}) {
+    std::fill(map->data.begin(), map->data.end(), 1.0F);
+  }
+  EXPECT_GT(share_right(run({shells().image, shells().mask, &flat}, {}, {})), 0.98);
+}
+
+TEST(Tissue, PriorsArePlacedThroughTheMap) {
+  const Faint faint;
+  Eigen::Matrix4d shift = Eigen::Matrix4d::Identity();
+  shift(0, 3) = 3.0; // point x of the image is point x + 3 mm of the template
+  const Priors moved = priors_on(shells().mask, faint.priors, PointMap().then(Affine(shift)), {});
+  for (const std::size_t v : indices_of(shells().mask)) {
+    const auto [i, j, k] = shells().mask.grid.coordinates(v);
+    ASSERT_NEAR(moved.gm.data[v], faint.priors.gm.at(i + 1, j, k), 1e-5F);
+  }
+}
+
+TEST(Tissue, PriorsOnAnotherGridAreRefused) {
+  const Priors coarse{Volume(cube_grid(20, 6.0)), Volume(cube_grid(20, 6.0)),
+                      Volume(cube_grid(20, 6.0))};
+  expect_error(ErrorKind::input, "another grid", [&] {
+    (void)run({shells().image, shells().mask, &coarse}, {}, {});
+  });
 }
 
 TEST(Tissue, ThreadsAndScaleDoNotMatter) {

@@ -77,18 +77,26 @@ public:
 
   // Returns the number of iterations done.
   int run() {
-    constexpr std::size_t kSpan = 5;
+    constexpr std::size_t kSpan = 10;
     double step = settings_.step_voxels;
     std::vector<double> values;
+    std::size_t since = 0; // index of the first value at the present step
     result_.converged = false;
     for (int n = 0; n < level_.iterations; ++n) {
       measure();
       values.push_back(metric_.value);
       const std::size_t m = values.size();
-      if (m > 1 && values[m - 1] < values[m - 2]) step *= 0.7;
-      if (step < 0.02 * settings_.step_voxels) result_.converged = true;
-      if (m > kSpan && values[m - 1] - values[m - 1 - kSpan] < kSpan * settings_.convergence) {
-        result_.converged = true;
+      if (m > since + kSpan) {
+        // Steep edges jitter from the first iteration on, long before the rest has arrived: only
+        // a gain over a span of iterations tells.
+        const double gain = values[m - 1] - values[m - 1 - kSpan];
+        if (gain < 0.0) {
+          step *= 0.5;
+          since = m - 1;
+          result_.converged = step < 0.1 * settings_.step_voxels;
+        } else {
+          result_.converged = gain < kSpan * settings_.convergence;
+        }
       }
       if (result_.converged) return n;
       if (!advance(step)) {
