@@ -57,6 +57,27 @@ std::size_t n_people(const Sample& sample) {
   return people.empty() ? static_cast<std::size_t>(sample.y.size()) : people.size();
 }
 
+// People with a row of the class; without person numbers every row is one.
+std::size_t people_in_class(const Sample& sample, bool one) {
+  std::set<int> people;
+  for (Eigen::Index row = 0; row < sample.y.size(); ++row) {
+    if ((sample.y[row] > 0.5) != one) continue;
+    people.insert(sample.person.empty() ? static_cast<int>(row)
+                                        : sample.person[static_cast<std::size_t>(row)]);
+  }
+  return people.size();
+}
+
+// People seen at more than one site: leaving out a site would leave them in the training rows.
+std::size_t people_at_several_sites(const Sample& sample) {
+  std::map<int, std::set<int>> sites;
+  for (std::size_t row = 0; row < sample.person.size(); ++row) {
+    sites[sample.person[row]].insert(sample.rows.batch[row]);
+  }
+  return static_cast<std::size_t>(std::count_if(
+      sites.begin(), sites.end(), [](const auto& person) { return person.second.size() > 1; }));
+}
+
 // Why the analysis cannot be done, empty when it can.
 std::string refusal(const Problem& problem, const Params& params) {
   const auto n = n_people(problem.sample);
@@ -67,11 +88,10 @@ std::string refusal(const Problem& problem, const Params& params) {
   const Eigen::VectorXd& y = problem.sample.y;
   if (!(y.minCoeff() < y.maxCoeff())) return "the target has one value only";
   if (problem.binary) {
-    const double ones = y.sum();
-    const double fewer = std::min(ones, static_cast<double>(y.size()) - ones);
-    if (fewer < params.min_per_class) {
-      return std::to_string(static_cast<int>(fewer)) +
-             " people in the smaller class, expected at least " +
+    const std::size_t fewer =
+        std::min(people_in_class(problem.sample, false), people_in_class(problem.sample, true));
+    if (fewer < static_cast<std::size_t>(params.min_per_class)) {
+      return std::to_string(fewer) + " people in the smaller class, expected at least " +
              std::to_string(params.min_per_class);
     }
   }
@@ -79,6 +99,11 @@ std::string refusal(const Problem& problem, const Params& params) {
     const std::set<int> sites(problem.sample.rows.batch.begin(), problem.sample.rows.batch.end());
     if (sites.size() < 2)
       return "leave_site_out needs at least two sites, found " + std::to_string(sites.size());
+    const std::size_t travellers = people_at_several_sites(problem.sample);
+    if (travellers > 0) {
+      return "leave_site_out: " + std::to_string(travellers) +
+             " people were seen at several sites and would be trained on and tested";
+    }
   }
   return {};
 }
@@ -129,7 +154,10 @@ Problem make_problem(const Inputs& inputs, const Params& params,
   }
   for (Eigen::Index row = 0; row < all.y.size(); ++row) {
     const bool measured = !all.rows.x.row(row).array().isNaN().all();
-    if (measured && !std::isnan(all.y[row])) problem.used.push_back(row);
+    // A row of no known site could come from the site that is left out.
+    const bool placed = params.cv != "leave_site_out" || all.rows.batch.empty() ||
+                        all.rows.batch[static_cast<std::size_t>(row)] >= 0;
+    if (measured && placed && !std::isnan(all.y[row])) problem.used.push_back(row);
   }
   if (problem.used.empty()) {
     out.not_done = "nobody has both a target and a measure";
@@ -185,8 +213,9 @@ void permutation_test(const Problem& problem, const Params& params, double obser
       context.advance();
     }
   });
+  // A permutation without a value counts against the claim.
   const auto reached = std::count_if(out.null.begin(), out.null.end(),
-                                     [&](double value) { return value >= observed; });
+                                     [&](double value) { return !(value < observed); });
   out.p_value = static_cast<double>(1 + reached) / static_cast<double>(1 + out.null.size());
 }
 

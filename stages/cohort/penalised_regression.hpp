@@ -36,7 +36,7 @@ inline constexpr std::array<std::string_view, 3> kReferences{
     "Nadeau 2003, Machine Learning, doi:10.1023/A:1024068626366",
     "Vovk 2015, Annals of Mathematics and Artificial Intelligence, doi:10.1007/s10472-013-9368-4"};
 inline constexpr StageInfo kStage{.name = "penalised_regression",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary =
                                       "cross-validated prediction of a target by elastic net",
                                   .references = kReferences};
@@ -95,13 +95,15 @@ void for_each_field(P& params, F&& visit) {
 
 // A competitor that sees no imaging: its columns are one-hot or numeric, NaN missing.
 struct Baseline {
-  std::string name;  // "age_sex", "site", "mean_fd"
+  std::string name;  // e.g. "age_sex", "site", "mean_fd"
   Eigen::MatrixXd x; // N x q
 };
 struct Inputs {
-  cohort::Rows rows;       // N raw measures; a column missing for everyone is left out
-  Eigen::VectorXd target;  // N, NaN missing: predicted when measures are there, never learned from
-  std::vector<int> person; // N, rows of one person share a fold; empty: rows are people
+  cohort::Rows rows;      // N raw measures; a column missing for everyone is left out
+  Eigen::VectorXd target; // N, NaN missing: predicted when measures are there, never learned from
+  // N, rows of one person share a fold; empty: rows are people. With leave_site_out nobody may have
+  // rows at several sites, and rows without a site are predicted, never learned from.
+  std::vector<int> person;
   std::vector<Baseline> baselines;         // "mean" is always computed
   std::vector<cohort::LearningStep> steps; // empty: those of default_steps()
 };

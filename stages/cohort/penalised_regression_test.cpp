@@ -218,6 +218,41 @@ TEST(PenalisedRegression, KeepsThePeopleOfRepeatedRowsTogether) {
   EXPECT_TRUE(std::isnan(out.p_value));
 }
 
+TEST(PenalisedRegression, CountsPeopleOfAClassNotTheirRows) {
+  Inputs in = simulated(80, 1.0, 14);
+  for (int i = 0; i < 80; ++i) {
+    in.person.push_back(i / 4);
+    in.target[i] = i < 16 ? 1.0 : 0.0; // 16 rows of 4 people
+  }
+  EXPECT_NE(run(in, quick(), {}).not_done.find("4 people in the smaller class"), std::string::npos);
+}
+
+TEST(PenalisedRegression, LeaveSiteOutNeverTrainsOnThePeopleItTests) {
+  Inputs in = simulated(80, 1.0, 15);
+  Params params = quick();
+  params.cv = "leave_site_out";
+  for (int i = 0; i < 80; ++i) {
+    in.person.push_back(i / 2);
+    in.rows.batch.push_back(i / 2 % 3);
+  }
+  EXPECT_EQ(run(in, params, {}).not_done, "");
+  in.rows.batch[7] = 2; // the second visit of person 3, whose first was at site 0
+  EXPECT_NE(run(in, params, {}).not_done.find("1 people were seen at several sites"),
+            std::string::npos);
+}
+
+TEST(PenalisedRegression, LeaveSiteOutDoesNotLearnFromRowsWithoutASite) {
+  Inputs in = simulated(80, 1.0, 16);
+  Params params = quick();
+  params.cv = "leave_site_out";
+  for (int i = 0; i < 80; ++i) in.rows.batch.push_back(i < 10 ? -1 : i % 2);
+  const Outputs before = run(in, params, {});
+  EXPECT_EQ(before.n_used, 70);
+  EXPECT_EQ(before.fold(0, 3), -1);
+  in.target.head(10).array() += 100.0;
+  EXPECT_EQ(before.prediction, run(in, params, {}).prediction);
+}
+
 TEST(PenalisedRegression, IgnoresColumnsWithoutAValueAndTheUnitOfOthers) {
   Inputs in = simulated(80, 1.0, 9);
   in.rows.names = {"a", "b", "c", "d", "e", "f"};

@@ -114,7 +114,11 @@ prediction::Inputs read_inputs(const Options& options, const bids::Table& table)
   inputs.target = target_of(table, options.target);
   if (!options.site.empty()) {
     (void)table.require(options.site);
-    inputs.rows.batch = levels(table.text(options.site));
+    const std::vector<std::string> site = table.text(options.site);
+    inputs.rows.batch = levels(site);
+    for (std::size_t row = 0; row < site.size(); ++row) {
+      if (site[row].empty()) inputs.rows.batch[row] = -1;
+    }
     inputs.baselines.push_back({"site", baseline_columns(table, {options.site})});
   }
   const std::string person = !options.person.empty()       ? options.person

@@ -16,7 +16,7 @@ struct Rows {
   Eigen::MatrixXd x;                      // n x p, NaN missing
   std::vector<std::string> names;         // p
   std::vector<std::uint8_t> is_reference; // n, 1 = healthy control; empty: unknown
-  std::vector<int> batch;                 // n, site or scanner; empty: unknown
+  std::vector<int> batch;                 // n, site or scanner, -1 missing; empty: unknown
 
   [[nodiscard]] Rows select(const std::vector<Eigen::Index>& rows) const;
 };
