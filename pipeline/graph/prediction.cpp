@@ -88,7 +88,7 @@ public:
       const auto [levels, number] = levels_of(*site);
       if (levels.size() > 1) inputs_.rows.batch = number;
     }
-    add_baselines(reader);
+    mean_fd_ = mean_fd(reader, static_cast<Eigen::Index>(reader.n_rows()));
     inputs_.steps = {imputation::step(config.imputation),
                      standardisation::step(config.standardisation)};
   }
@@ -102,7 +102,7 @@ public:
     }
     penalised_regression::Inputs inputs = inputs_;
     inputs.target = target.y;
-    std::erase_if(inputs.baselines, [&](const auto& b) { return b.name == name; });
+    inputs.baselines = baselines(name);
     const auto out = penalised_regression::run(inputs, config_.prediction, context_);
     if (!out.not_done.empty()) {
       results.not_done.push_back({analysis, out.not_done});
@@ -112,26 +112,37 @@ public:
   }
 
 private:
-  void add_baselines(const store::CohortReader& reader) {
-    const auto n = static_cast<Eigen::Index>(reader.n_rows());
-    const Text* age = column_of(people_, config_.cohort.age_column);
-    const Text* sex = column_of(people_, config_.cohort.sex_column);
+  // What imaging has to beat; the target itself is never among it.
+  [[nodiscard]] std::vector<penalised_regression::Baseline>
+  baselines(const std::string& target) const {
+    const auto predictor = [&](const std::string& name) {
+      return name == target ? nullptr : column_of(people_, name);
+    };
+    std::vector<penalised_regression::Baseline> list;
+    const Text* age = predictor(config_.cohort.age_column);
+    const Text* sex = predictor(config_.cohort.sex_column);
     if (age != nullptr || sex != nullptr) {
       const auto levels = sex == nullptr ? std::pair<Text, std::vector<int>>{} : levels_of(*sex);
       const auto n_levels = static_cast<Eigen::Index>(levels.first.size());
-      Eigen::MatrixXd x = Eigen::MatrixXd::Zero(n, n_levels + (age != nullptr ? 1 : 0));
+      Eigen::MatrixXd x =
+          Eigen::MatrixXd::Zero(mean_fd_.rows(), n_levels + (age != nullptr ? 1 : 0));
       if (sex != nullptr) x.leftCols(n_levels) = one_hot(levels.second, levels.first.size());
       if (age != nullptr) {
         const auto years = store::as_numbers(*age);
-        for (Eigen::Index i = 0; i < n; ++i) x(i, n_levels) = years[static_cast<std::size_t>(i)];
+        for (Eigen::Index i = 0; i < x.rows(); ++i) {
+          x(i, n_levels) = years[static_cast<std::size_t>(i)];
+        }
       }
-      inputs_.baselines.push_back({"age_sex", std::move(x)});
+      const std::string name = age == nullptr ? "sex" : sex == nullptr ? "age" : "age_sex";
+      list.push_back({name, std::move(x)});
     }
-    if (!inputs_.rows.batch.empty()) {
-      const auto levels = levels_of(*column_of(people_, config_.cohort.site_column));
-      inputs_.baselines.push_back({"site", one_hot(levels.second, levels.first.size())});
+    const Text* site = predictor(config_.cohort.site_column);
+    if (site != nullptr && !inputs_.rows.batch.empty()) {
+      const auto levels = levels_of(*site);
+      list.push_back({"site", one_hot(levels.second, levels.first.size())});
     }
-    inputs_.baselines.push_back({"mean_fd", mean_fd(reader, n)});
+    list.push_back({"mean_fd", mean_fd_});
+    return list;
   }
 
   static Eigen::MatrixXd mean_fd(const store::CohortReader& reader, Eigen::Index n) {
@@ -215,6 +226,7 @@ private:
   store::ParticipantsTable people_;
   store::CohortHeader header_;
   penalised_regression::Inputs inputs_;
+  Eigen::MatrixXd mean_fd_; // N x 1, over the runs of a row; NaN without one
 };
 
 } // namespace
