@@ -92,6 +92,17 @@ def usage_and_dataset_errors(scratch):
     os.makedirs(scratch.path("empty"))
     run(scratch.path("empty"), out, "all", expect=2)
 
+    # The dataset itself, or another one, is no place for outputs.
+    before = {name: os.stat(os.path.join(bids, name)).st_mtime_ns for name in os.listdir(bids)}
+    _, text = run(bids, os.path.join(bids, "."), "all", expect=2)
+    check("did not write" in text, text)
+    os.makedirs(scratch.path("raw"))
+    shutil.copy(os.path.join(bids, "dataset_description.json"), scratch.path("raw"))
+    _, text = run(bids, scratch.path("raw"), "all", expect=2)
+    check("did not write" in text, text)
+    after = {name: os.stat(os.path.join(bids, name)).st_mtime_ns for name in os.listdir(bids)}
+    check(before == after and len(os.listdir(scratch.path("raw"))) == 1, "a dataset was written to")
+
     twice = scratch.path("twice")
     shutil.copytree(bids, twice)
     with open(os.path.join(twice, "participants.tsv")) as f:
@@ -151,7 +162,7 @@ def missing_row_and_hostile_names(scratch):
         ids = [v.decode() for v in f["participants/participant_id"][()]]
         check(person in ids, "the participant without a row is in the table")
     outside = [p for p in os.listdir(scratch.folder) if p not in ("faults", "faults-out", "usage", "usage-out", "empty",
-               "twice", "first", "first-out", "other", "names", "names-out")]
+               "raw", "twice", "first", "first-out", "other", "names", "names-out")]
     check(not outside, f"files outside the output folder: {outside}")
 
 
