@@ -31,8 +31,9 @@ Eigen::MatrixXd normalized_columns(const Inputs& inputs, const std::vector<Eigen
   return out;
 }
 
-// Tukey-tapered sample autocorrelations, lags x R: lag k averages the pairs of volumes k apart that
-// were both kept, so gaps left by censoring are not bridged.
+// Tukey-tapered sample autocorrelations, lags x R, from the pairs of volumes k apart that were both
+// kept: gaps left by censoring are not bridged. The variance of a sum over the volumes kept counts
+// each such pair once, and a product of two columns is what is used: hence the root of their share.
 Eigen::MatrixXd tapered_autocorrelations(const Eigen::MatrixXd& x,
                                          const std::vector<Eigen::Index>& kept) {
   const auto n = static_cast<double>(kept.size());
@@ -44,16 +45,18 @@ Eigen::MatrixXd tapered_autocorrelations(const Eigen::MatrixXd& x,
   }
   for (Eigen::Index lag = 1; lag <= n_lags; ++lag) {
     Eigen::RowVectorXd sum = Eigen::RowVectorXd::Zero(x.cols());
+    double n_pairs = 0.0;
     for (const Eigen::Index t : kept) {
       if (t + lag > kept.back()) break;
       const Eigen::Index later = row_of[static_cast<std::size_t>(t + lag)];
       if (later < 0) continue;
       const Eigen::Index row = row_of[static_cast<std::size_t>(t)];
       sum += x.row(row).cwiseProduct(x.row(later));
+      ++n_pairs;
     }
     const double taper = 0.5 * (1.0 + std::cos(std::numbers::pi * static_cast<double>(lag) /
                                                static_cast<double>(n_lags + 1)));
-    rho.row(lag - 1) = std::sqrt(taper) * sum;
+    if (n_pairs > 0.0) rho.row(lag - 1) = std::sqrt(taper * n / n_pairs) * sum;
   }
   return rho;
 }

@@ -1,8 +1,10 @@
 // Pearson correlation of every pair of regions, its Fisher transform z = atanh(r), and the standard
 // error of z from the series' own autocorrelation. Edges are the upper triangle row by row:
 // (0,1), (0,2), ..., (R-2,R-1). A region that is NaN or constant over the volumes kept gives NaN.
-//   N_e = N / (1 + 2 sum_k w_k rho_a(k) rho_b(k)) * (N - n_regressed) / N,  se = 1 / sqrt(N_e - 3)
-// with sample autocorrelations rho over pairs of volumes kept and a Tukey taper w up to 2 sqrt(N).
+//   N_e = N / (1 + 2 sum_k w_k n_k/N rho_a(k) rho_b(k)) (N - n_regressed) / N,
+//   se = 1 / sqrt(N_e - 3)
+// with sample autocorrelations rho over the n_k pairs of kept volumes k apart and a Tukey taper w
+// up to 2 sqrt(N).
 // Sources: Fisher 1915; Bartlett 1935, doi:10.2307/2342284; taper as in Afyouni 2019,
 // doi:10.1016/j.neuroimage.2019.05.011, whose cross-correlation terms we leave out. Cost O(T R^2).
 #pragma once
@@ -23,7 +25,7 @@ inline constexpr std::array<std::string_view, 2> kReferences{
     "Bartlett 1935, Journal of the Royal Statistical Society, doi:10.2307/2342284",
     "Afyouni 2019, NeuroImage, doi:10.1016/j.neuroimage.2019.05.011"};
 inline constexpr StageInfo kStage{.name = "correlation",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "Pearson and Fisher-z connectivity of region series",
                                   .references = kReferences};
 
