@@ -152,6 +152,15 @@ void throw_if_any(const std::vector<std::string>& errors, const std::string& sou
   throw Error(ErrorKind::usage, text);
 }
 
+// What no field alone can tell.
+void check_together(const Config& config, std::vector<std::string>& errors) {
+  const auto& band = config.nuisance_regression;
+  if (band.low_pass_hz > 0.0 && band.low_pass_hz <= band.high_pass_hz) {
+    errors.push_back("nuisance_regression.low_pass_hz: found " + Json(band.low_pass_hz).dump() +
+                     ", expected more than high_pass_hz = " + Json(band.high_pass_hz).dump());
+  }
+}
+
 } // namespace
 
 const std::map<std::string, std::string>& file_roles() {
@@ -181,6 +190,7 @@ Config load(const Layers& layers) {
   overlay(json, config, errors);
   for (const std::string& assignment : layers.assignments) assign(assignment, config, errors);
   apply_paths(layers.paths, config, errors);
+  check_together(config, errors);
   throw_if_any(errors, source);
   return config;
 }
@@ -195,6 +205,7 @@ Config parse(const std::string& json, const std::string& source,
     config.preset = parsed["preset"].get<std::string>();
   }
   apply_paths(paths, config, errors);
+  check_together(config, errors);
   throw_if_any(errors, source);
   return config;
 }

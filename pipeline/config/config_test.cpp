@@ -59,6 +59,15 @@ TEST(Config, ReportsEveryProblemAtOnceWithTheNearestKey) {
   }
 }
 
+TEST(Config, FieldsThatDoNotFitTogetherAreFoundBeforeWorkBegins) {
+  Layers layers;
+  layers.assignments = {"nuisance_regression.low_pass_hz=0.005"};
+  EXPECT_NE(problems_of(layers).find("low_pass_hz: found 0.005, expected more than high_pass_hz"),
+            std::string::npos);
+  layers.assignments.emplace_back("nuisance_regression.high_pass_hz=0");
+  EXPECT_EQ(problems_of(layers), "");
+}
+
 TEST(Config, BrokenJsonNamesTheFile) {
   Layers layers;
   layers.file = write("{\"gates\": ");

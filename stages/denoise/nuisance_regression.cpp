@@ -106,9 +106,10 @@ void filter_columns(Eigen::MatrixXd& y, const Design& design, const Params& para
 void check_band(const DesignInputs& inputs, const Params& params) {
   const double nyquist = 0.5 / inputs.tr_s;
   const bool ordered = params.low_pass_hz == 0.0 || params.high_pass_hz < params.low_pass_hz;
+  // Input, not usage: the same band can suit the other runs.
   if (!(inputs.tr_s > 0.0) || !ordered || params.high_pass_hz >= nyquist ||
       params.low_pass_hz >= nyquist) {
-    throw Error(ErrorKind::usage,
+    throw Error(ErrorKind::input,
                 "nuisance_regression: band " + std::to_string(params.high_pass_hz) + " to " +
                     std::to_string(params.low_pass_hz) + " Hz at a repetition time of " +
                     std::to_string(inputs.tr_s) + " s, expected high_pass < low_pass < " +

@@ -110,9 +110,9 @@ struct Design {
   double tr_s = 0.0;
   std::string warning; // empty when nothing is doubtful
 };
-// Throws usage: unknown column in `columns`, band edges not 0 <= high < low < Nyquist;
-// input: a column the strategy needs is absent or has no finite value, T differs, n_dummy outside
-// [0, T); gate: dof_left < min_dof, with the numbers.
+// Throws input: a column the strategy or `columns` needs is absent or has no finite value, band
+// edges not 0 <= high < low < Nyquist of this run, T differs, n_dummy outside [0, T); gate:
+// dof_left < min_dof, with the numbers.
 [[nodiscard]] Design make_design(const DesignInputs& inputs, const Params& params);
 
 struct Inputs {

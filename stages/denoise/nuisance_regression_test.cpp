@@ -260,10 +260,13 @@ TEST(NuisanceRegression, RefusesWithTheRightKind) {
   Phantom p;
   Params params = custom();
   params.high_pass_hz = 0.3;
-  EXPECT_EQ(kind_of(p, params), ErrorKind::usage);
+  EXPECT_EQ(kind_of(p, params), ErrorKind::input);
   params = custom();
   params.low_pass_hz = 0.005;
-  EXPECT_EQ(kind_of(p, params), ErrorKind::usage);
+  EXPECT_EQ(kind_of(p, params), ErrorKind::input);
+  params = custom();
+  params.columns = {"motion_outlier00"}; // not every run has one
+  EXPECT_EQ(kind_of(p, params), ErrorKind::input);
   p.confounds.col(5).setConstant(2.0);
   EXPECT_EQ(kind_of(p, custom()), ErrorKind::gate); // nothing kept
   p = Phantom();

@@ -40,7 +40,7 @@ std::vector<std::string> strategy_columns(const Params& params,
         found = true;
       }
       if (!found && !prefix) {
-        throw Error(ErrorKind::usage, "nuisance_regression.columns: no confound column " + pattern);
+        throw Error(ErrorKind::input, "nuisance_regression.columns: no confound column " + pattern);
       }
     }
   }
