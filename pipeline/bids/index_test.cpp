@@ -138,6 +138,19 @@ TEST(Index, BrokenJsonFailsItsRunOnly) {
       std::string::npos);
 }
 
+TEST(Index, DeeplyNestedJsonIsRefused) {
+  BidsTree tree;
+  tree.header("participant_id\nsub-01\n").person("sub-01");
+  const std::size_t n = 200'000; // deep enough to exhaust the stack
+  tree.file("sub-01/func/sub-01_task-rest_bold.json",
+            "{\"RepetitionTime\": " + std::string(n, '[') + std::string(n, ']') + "}");
+  const BidsIndex index = index_dataset(tree.root());
+  const std::string what = error_of(ErrorKind::input, [&] {
+    static_cast<void>(index.metadata(index.sessions[0], index.sessions[0].runs[0].file));
+  });
+  EXPECT_NE(what.find("more than 100 levels"), std::string::npos) << what;
+}
+
 TEST(Index, AnnexLinksLoopsAndLinksOutside) {
   BidsTree outside;
   outside.file("archive/t1.nii.gz");

@@ -13,6 +13,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint64_t kMaxJsonBytes = std::uint64_t{64} << 20;
+constexpr int kMaxJsonDepth = 100; // copying and printing recurse
 
 std::string folder_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -57,7 +58,12 @@ json read_json_object(const std::filesystem::path& root, const std::string& rela
   std::string text = read_file(path, kMaxJsonBytes);
   if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
   try {
-    json value = json::parse(text);
+    const auto check_depth = [&](int depth, json::parse_event_t, const json&) {
+      if (depth <= kMaxJsonDepth) return true;
+      throw Error(ErrorKind::input, display(relative) + ": broken JSON: found more than " +
+                                        std::to_string(kMaxJsonDepth) + " levels");
+    };
+    json value = json::parse(text, check_depth);
     if (value.is_object()) return value;
     throw Error(ErrorKind::input, display(relative) + ": found JSON " +
                                       std::string(value.type_name()) + ", expected an object");

@@ -20,8 +20,14 @@ std::string read_text(const fs::path& path) {
 }
 
 Json parse_json(const std::string& text, const std::string& source) {
+  constexpr int kMaxDepth = 100; // copying and printing recurse
+  const auto check_depth = [&](int depth, Json::parse_event_t, const Json&) {
+    if (depth <= kMaxDepth) return true;
+    throw Error(ErrorKind::usage, source + ": not valid JSON: found more than " +
+                                      std::to_string(kMaxDepth) + " levels");
+  };
   try {
-    return Json::parse(text, nullptr, true, true);
+    return Json::parse(text, check_depth, true, true);
   } catch (const Json::parse_error& error) {
     throw Error(ErrorKind::usage, source + ": not valid JSON: " + error.what());
   }

@@ -73,6 +73,8 @@ TEST(Config, BrokenJsonNamesTheFile) {
   layers.file = write("{\"gates\": ");
   EXPECT_NE(problems_of(layers).find("boldmill_config_test.json: not valid JSON"),
             std::string::npos);
+  layers.file = write("{\"gates\": " + std::string(200'000, '[') + std::string(200'000, ']') + "}");
+  EXPECT_NE(problems_of(layers).find("more than 100 levels"), std::string::npos);
 }
 
 TEST(Config, PathsOfExternalFilesAreNotStored) {
