@@ -4,13 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "pipeline/bids/text.hpp"
 #include "stages/core/error.hpp"
+#include "stages/core/part_name.hpp"
 
 namespace boldmill::bids {
 namespace {
@@ -78,10 +78,8 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view b
     throw Error(ErrorKind::disk,
                 display(folder.string(), 1000) + ": cannot make folder: " + code.message());
   }
-  // Threads may write one file at the same time; leftovers are swept by the number of the process.
-  static std::atomic<unsigned> counter{0};
-  std::filesystem::path part = path;
-  part += ".part-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+  std::filesystem::path part = path; // threads may write one file at the same time
+  part += part_suffix();
   try {
     Descriptor file(::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (file.get() < 0) fail(ErrorKind::disk, part, "cannot create");

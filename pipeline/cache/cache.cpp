@@ -2,15 +2,14 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <fstream>
 #include <system_error>
+
+#include "stages/core/part_name.hpp"
 
 namespace boldmill::cache {
 namespace fs = std::filesystem;
@@ -67,9 +66,8 @@ std::string node_key(std::string_view name, int version, std::string_view params
 }
 
 void write_file_atomically(const fs::path& path, std::string_view bytes) {
-  static std::atomic<unsigned> counter{0};
   fs::path part = path;
-  part += ".part-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+  part += part_suffix();
   const int fd = ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd < 0) disk_error(path, "create", errno);
   try {
@@ -142,14 +140,7 @@ void Cache::remove(const std::string& key) const {
 void sweep_leftovers(const fs::path& directory) {
   std::error_code code;
   for (const auto& entry : fs::directory_iterator(directory, code)) {
-    const std::string name = entry.path().filename().string();
-    const std::size_t at = name.rfind(".part-");
-    if (at == std::string::npos) continue;
-    long pid = 0;
-    const char* first = name.data() + at + 6;
-    const auto parsed = std::from_chars(first, name.data() + name.size(), pid);
-    if (parsed.ec != std::errc{} || pid <= 0) continue;
-    if (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM) continue;
+    if (!is_abandoned_part(entry.path())) continue;
     std::error_code ignored;
     fs::remove(entry.path(), ignored);
   }

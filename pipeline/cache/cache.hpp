@@ -64,7 +64,7 @@ private:
   std::filesystem::path directory_;
 };
 
-// Removes what dead processes left behind: "*.part-<pid>" whose process is gone.
+// Removes the files of the folder that dead processes left half-written.
 void sweep_leftovers(const std::filesystem::path& directory);
 
 } // namespace boldmill::cache

@@ -1,7 +1,5 @@
 #include "pipeline/graph/cohort.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,6 +8,7 @@
 #include "pipeline/graph/prediction.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
+#include "stages/core/part_name.hpp"
 
 namespace boldmill::graph {
 namespace fs = std::filesystem;
@@ -109,7 +108,7 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
     throw Error(ErrorKind::dataset, bids::display(request.out.filename().string()) +
                                         ": no shards, run the participant level first");
   }
-  const fs::path part = request.out / ("cohort.h5.part-" + std::to_string(::getpid()) + "-0");
+  const fs::path part = request.out / ("cohort.h5" + part_suffix());
   CohortSummary summary;
   try {
     const store::MergeResult merged =

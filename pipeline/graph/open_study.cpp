@@ -119,7 +119,9 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
   header.taxonomy_sha256 = cache::sha256_hex(config::canonical_text(study->taxonomy));
   if (!dry) {
     claim_output(*study, work);
-    cache::sweep_leftovers(study->out);
+    for (const fs::path& swept : {study->out, study->out / "tables", work / "digests"}) {
+      cache::sweep_leftovers(swept);
+    }
     if (request.use_cache) study->cache = cache::Cache(work / "cache");
   }
   return study;

@@ -283,6 +283,10 @@ store::PersonRecord make_person(const Study& study, const bids::ParticipantSessi
 
 void write_person(const Study& study, const bids::ParticipantSession& session,
                   const store::PersonRecord& person) {
+  const auto folder = study.shard_path(session).parent_path();
+  for (const auto& swept : {folder, folder / "func", folder / "anat"}) {
+    cache::sweep_leftovers(swept);
+  }
   for (const store::RunRecord& run : person.runs) {
     if (run.confounds.size() > 0) (void)report::write_confounds(study.out, run);
   }

@@ -7,13 +7,13 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <string>
 
 #include "stages/core/error.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/core/part_name.hpp"
 
 namespace boldmill::image_io {
 namespace {
@@ -53,10 +53,7 @@ void put_little_endian(std::uint32_t value, std::byte* out) {
 } // namespace
 
 OutputFile::OutputFile(const std::filesystem::path& path) : path_(path) {
-  // The process is part of the name so that leftovers of dead ones can be told and swept.
-  static std::atomic<unsigned int> counter{0};
-  part_ = path.string() + ".part-" + std::to_string(::getpid()) + "-" +
-          std::to_string(counter.fetch_add(1));
+  part_ = path.string() + part_suffix();
   descriptor_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail("cannot be created");
 }

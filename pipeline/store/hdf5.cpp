@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 
 #include "pipeline/store/shard.hpp"
+#include "stages/core/part_name.hpp"
 
 namespace boldmill::store {
 namespace {
@@ -122,8 +122,7 @@ void publish(const std::filesystem::path& part, const std::filesystem::path& pat
 }
 
 PartFile::PartFile(const std::filesystem::path& path) : path_(path), part_(path) {
-  static std::atomic<unsigned> counter{0};
-  part_ += ".part-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+  part_ += part_suffix();
   std::error_code error;
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
   if (error) {
