@@ -36,13 +36,14 @@ int merge_command(const std::string& out, const std::string& command) {
   }
   const graph::CohortSummary summary =
       graph::run_cohort(request, config, taxonomy, process_context());
+  const bool all_fine = print_left_out(summary);
   for (const auto& item : summary.not_done) {
     std::printf("not done %s: %s\n", bids::display(item.analysis).c_str(),
                 bids::display(item.reason, 1000).c_str());
   }
   std::printf("%zu participant-sessions, %zu runs in %s\n", summary.n_rows, summary.n_runs,
               (request.out / "cohort.h5").c_str());
-  return exit_ok;
+  return all_fine ? exit_ok : exit_some_failed;
 }
 
 } // namespace boldmill::cli

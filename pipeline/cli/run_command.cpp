@@ -1,6 +1,7 @@
 #include <sys/resource.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/cli/commands.hpp"
@@ -63,7 +64,9 @@ bool print_summary(const schedule::StudyResult& result) {
   return n_failed == 0 && result.people.empty();
 }
 
-int group_level(const graph::Study& study, const std::string& command, bool all_fine) {
+// `all_fine`: what the participant level of this command found, if it ran and printed it.
+int group_level(const graph::Study& study, const std::string& command,
+                std::optional<bool> all_fine) {
   graph::CohortRequest request;
   request.out = study.out;
   request.command = command;
@@ -84,6 +87,7 @@ int group_level(const graph::Study& study, const std::string& command, bool all_
   }
   const graph::CohortSummary summary =
       graph::run_cohort(request, study.config, study.taxonomy, process_context());
+  if (!all_fine) all_fine = print_left_out(summary);
   for (const auto& item : summary.not_done) {
     std::printf("not done %s: %s\n", bids::display(item.analysis).c_str(),
                 bids::display(item.reason, 1000).c_str());
@@ -94,18 +98,24 @@ int group_level(const graph::Study& study, const std::string& command, bool all_
   };
   show("cohort", study.out / "cohort.h5");
   show("scores", study.out / "tables" / "circuit_scores.tsv");
-  for (const std::string& prediction : summary.predictions) {
+  for (const std::string& target : summary.predicted_targets) {
     show("predictions",
-         study.out / "tables" /
-             ("predictions_" + bids::safe_component(prediction.substr(0, prediction.find('/'))) +
-              ".tsv"));
+         study.out / "tables" / ("predictions_" + bids::safe_component(target) + ".tsv"));
   }
   show("report", study.out / "index.html");
   std::printf("Research use only: not a medical device.\n");
-  return all_fine && missing == 0 ? exit_ok : exit_some_failed;
+  return *all_fine && missing == 0 ? exit_ok : exit_some_failed;
 }
 
 } // namespace
+
+bool print_left_out(const graph::CohortSummary& summary) {
+  for (const auto& run : summary.left_out) {
+    std::printf("%-8s %s: %s\n", run.status.c_str(), bids::display(run.run_id).c_str(),
+                bids::display(run.reason, 1000).c_str());
+  }
+  return summary.left_out.empty();
+}
 
 int run_command(const RunOptions& options, const std::string& command) {
   const Context context = process_context();
@@ -123,7 +133,7 @@ int run_command(const RunOptions& options, const std::string& command) {
     std::fputs(graph::plan_text(plan).c_str(), stdout);
     return exit_ok;
   }
-  bool all_fine = true;
+  std::optional<bool> all_fine;
   if (options.level != "group") {
     const graph::Plan plan = graph::make_plan(*study, true, false);
     schedule::StudyOptions execution;
@@ -144,9 +154,9 @@ int run_command(const RunOptions& options, const std::string& command) {
     if (result.interrupted)
       throw Error(ErrorKind::interrupted,
                   "interrupted: the same command continues where it stopped");
-    if (options.stop_on_first_failure && !all_fine) return exit_some_failed;
+    if (options.stop_on_first_failure && !*all_fine) return exit_some_failed;
   }
-  if (options.level == "participant") return all_fine ? exit_ok : exit_some_failed;
+  if (options.level == "participant") return *all_fine ? exit_ok : exit_some_failed;
   return group_level(*study, command, all_fine);
 }
 

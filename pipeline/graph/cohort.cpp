@@ -125,8 +125,7 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
     store::publish(part, request.out / "cohort.h5");
     summary.not_done = results.not_done;
     for (const auto& prediction : results.predictions) {
-      summary.predictions.push_back(prediction.target + "/" + prediction.model + "/" +
-                                    prediction.cv);
+      summary.predicted_targets.push_back(prediction.target);
     }
   } catch (...) {
     std::error_code code;
@@ -134,6 +133,11 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
     throw;
   }
   const store::CohortReader cohort(request.out / "cohort.h5");
+  for (const store::RunRecord& run : cohort.runs().run) {
+    if (run.status == "failed" || run.status == "excluded") {
+      summary.left_out.push_back({run.run_id, run.status, run.reason});
+    }
+  }
   const report::ReportInfo info{BOLDMILL_VERSION, request.dataset_name, request.template_note,
                                 references()};
   report::write_derivative_files(request.out, cohort, info);

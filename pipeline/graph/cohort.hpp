@@ -18,11 +18,15 @@ struct CohortRequest {
   std::string template_note;
 };
 
+struct LeftOutRun {
+  std::string run_id, status, reason;
+};
 struct CohortSummary {
   std::size_t n_rows = 0;
   std::size_t n_runs = 0;
   std::vector<store::NotDone> not_done;
-  std::vector<std::string> predictions; // "target/model/cv"
+  std::vector<LeftOutRun> left_out;           // runs that failed or were excluded
+  std::vector<std::string> predicted_targets; // those of cohort.targets that were done
 };
 
 [[nodiscard]] CohortSummary run_cohort(const CohortRequest& request, const config::Config& config,

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/config/taxonomy_json.hpp"
 #include "pipeline/graph/target_space.hpp"
+#include "pipeline/store/shard.hpp"
 
 namespace boldmill::graph {
 namespace fs = std::filesystem;
@@ -15,6 +17,24 @@ namespace {
 // Tells one cohort from another: what the dataset says of itself.
 std::string cohort_identity(const bids::BidsIndex& index) {
   return cache::sha256_hex("cohort\n" + index.description.name + "\n" + index.description.json);
+}
+
+// Columns and targets become names in the store: what cannot is said before work begins.
+void check_names(const std::vector<std::string>& columns, const std::vector<std::string>& targets) {
+  const auto check = [](const char* what, std::map<std::string, std::string> taken,
+                        const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      const auto [at, fresh] = taken.emplace(store::safe_name(name), name);
+      if (fresh) continue;
+      throw Error(ErrorKind::usage,
+                  std::string(what) + ": found \"" + bids::display(name) + "\" beside \"" +
+                      bids::display(at->second) +
+                      "\", expected names that differ in [A-Za-z0-9_.+-] from each other");
+    }
+  };
+  check("columns of participants.tsv that are taken over",
+        {{"participant_id", "participant_id"}, {"session_id", "session_id"}}, columns);
+  check("cohort.targets", {}, targets);
 }
 
 // The output folder gets a description, a README and tables of its own: never over those of a
@@ -116,6 +136,7 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
   header.feature = taxonomy::feature_names(study->taxonomy);
   header.score = taxonomy::score_names(study->taxonomy);
   header.participant_columns = admitted_columns(study->config, study->index);
+  check_names(header.participant_columns, study->config.cohort.targets);
   header.taxonomy_sha256 = cache::sha256_hex(config::canonical_text(study->taxonomy));
   if (!dry) {
     claim_output(*study, work);

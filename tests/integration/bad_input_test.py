@@ -69,6 +69,10 @@ def each_fault_fails_its_run_only(scratch):
         check(scratch.folder not in reason, f"{person}: a path of this machine in the output: {reason}")
         check(f"{person}_task-rest" in text, f"{person} is not named in the summary")
         print(f"{person}: {reason}")
+    code, again = run(bids, out, "group", *FAST)
+    check(code == 1 and all(p in again for p in ids[:8]), f"group: code {code}, expected 1 and every name\n{again}")
+    code, again = run("merge", out)
+    check(code == 1 and all(p in again for p in ids[:8]), f"merge: code {code}, expected 1 and every name\n{again}")
     for person in ids[8:]:
         check(table[f"{person}_task-rest"][0] in ("ok", "warning"), f"{person}: {table[f'{person}_task-rest']}")
     check(not leftovers(out), str(leftovers(out)))
@@ -84,6 +88,8 @@ def usage_and_dataset_errors(scratch):
             (["--participant-label", "nobody"], "nobody"),
             (["--shard", "2/2"], "expected I/N"),
             (["--path", "circuit_mask=x"], "did you mean files.circuit_masks"),
+            (["--set", "cohort.targets=age,age"], "cohort.targets: found"),
+            (["--set", "nuisance_regression.low_pass_hz=0.001"], "expected more than high_pass_hz"),
     ):
         _, text = run(bids, out, "all", *arguments, expect=2)
         check(words in text, f"{arguments}: {words} not in\n{text}")
