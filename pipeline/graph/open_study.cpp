@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
-#include <sstream>
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/config/taxonomy_json.hpp"
 #include "pipeline/graph/target_space.hpp"
+#include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
 
 namespace boldmill::graph {
@@ -37,33 +37,14 @@ void check_names(const std::vector<std::string>& columns, const std::vector<std:
   check("cohort.targets", {}, targets);
 }
 
-// The output folder gets a description, a README and tables of its own: never over those of a
-// dataset that something else made.
-void refuse_foreign_dataset(const Study& study) {
-  std::error_code code;
-  bool foreign = fs::equivalent(study.out, study.index.root, code);
-  const std::ifstream file(study.out / "dataset_description.json");
-  if (file && !fs::exists(study.out / ".boldmill" / "cohort", code)) {
-    std::ostringstream text;
-    text << file.rdbuf();
-    const config::Json values = config::Json::parse(text.str(), nullptr, false);
-    const auto holds = [&](const char* key, const char* word) {
-      return values.is_object() && values.contains(key) &&
-             values[key].dump().find(word) != std::string::npos;
-    };
-    const bool own = holds("DatasetType", "derivative") && holds("GeneratedBy", "\"boldmill\"");
-    foreign = foreign || !own;
-  }
-  if (foreign) {
-    throw Error(ErrorKind::usage, bids::display(study.out.filename().string()) +
-                                      ": the output folder holds a dataset that boldmill did not "
-                                      "write; give a folder of its own");
-  }
-}
-
 void claim_output(const Study& study, const fs::path& work) {
-  refuse_foreign_dataset(study);
   std::error_code code;
+  if (fs::equivalent(study.out, study.index.root, code)) {
+    throw Error(ErrorKind::usage, bids::display(study.out.filename().string()) +
+                                      ": the output folder is the dataset itself, which boldmill "
+                                      "did not write; give a folder of its own");
+  }
+  report::refuse_foreign_dataset(study.out);
   fs::create_directories(work, code);
   if (code) {
     throw Error(ErrorKind::usage, bids::display(study.out.filename().string()) +

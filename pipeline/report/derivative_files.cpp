@@ -1,7 +1,9 @@
+#include <fstream>
 #include <sstream>
 
 #include "pipeline/report/files.hpp"
 #include "pipeline/report/report.hpp"
+#include "stages/core/error.hpp"
 
 namespace boldmill::report {
 namespace fs = std::filesystem;
@@ -17,7 +19,27 @@ std::string value(const Json& config, const char* section, const char* key) {
   return found.is_string() ? found.get<std::string>() : found.dump();
 }
 
+// The description already there, null when there is none that can be read.
+Json description_in(const fs::path& out) {
+  std::ifstream file(out / "dataset_description.json");
+  return file ? Json::parse(file, nullptr, false) : Json();
+}
+
 } // namespace
+
+void refuse_foreign_dataset(const fs::path& out) {
+  std::error_code code;
+  if (!fs::exists(out / "dataset_description.json", code)) return;
+  const Json values = description_in(out);
+  const auto holds = [&](const char* key, const char* word) {
+    return values.is_object() && values.contains(key) &&
+           values[key].dump().find(word) != std::string::npos;
+  };
+  if (holds("DatasetType", "derivative") && holds("GeneratedBy", "\"boldmill\"")) return;
+  throw Error(ErrorKind::usage, bids::display(out.filename().string()) +
+                                    ": the output folder holds a dataset that boldmill did not "
+                                    "write; give a folder of its own");
+}
 
 std::string methods_text(const std::string& config_json, const ReportInfo& info) {
   const Json c = Json::parse(config_json, nullptr, false);
@@ -69,8 +91,13 @@ void write_derivative_files(const fs::path& out, const store::CohortReader& coho
   std::error_code code;
   fs::create_directories(out, code);
   Json description = Json::object();
-  description["Name"] = info.dataset_name.empty() ? "boldmill derivatives"
-                                                  : info.dataset_name + " - boldmill derivatives";
+  const Json before = description_in(out);
+  if (!info.dataset_name.empty()) {
+    description["Name"] = info.dataset_name + " - boldmill derivatives";
+  } else { // merging and exporting know no dataset; what a run has written stays
+    const bool named = before.is_object() && before.contains("Name") && before["Name"].is_string();
+    description["Name"] = named ? before["Name"] : Json("boldmill derivatives");
+  }
   description["BIDSVersion"] = "1.8.0";
   description["DatasetType"] = "derivative";
   description["GeneratedBy"] =

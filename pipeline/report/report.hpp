@@ -17,6 +17,10 @@ struct ReportInfo {
   std::vector<std::string> references; // "Author year, journal, doi:...", of the stages that ran
 };
 
+// Throws usage when `out` holds the dataset_description.json of a dataset this program did not
+// make.
+void refuse_foreign_dataset(const std::filesystem::path& out);
+
 // dataset_description.json, README.md, .bidsignore, methods.md in `out`. Each by rename.
 void write_derivative_files(const std::filesystem::path& out, const store::CohortReader& cohort,
                             const ReportInfo& info);

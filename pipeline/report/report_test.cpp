@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/report/files.hpp"
@@ -92,6 +93,40 @@ TEST(Export, ConfoundsAndMatricesReadBackAsTheyWere) {
     EXPECT_EQ(matrix.numbers(std::size_t{1})[2], person.connectivity[1].edges[1]); // (2, 0)
   }
   EXPECT_TRUE(found);
+}
+
+TEST(Export, NeverWritesOverADatasetOfAnotherProgram) {
+  const store::TestFolder folder;
+  auto header = store::example::header();
+  header.atlases[0].description += " single-subject template (Colin27)";
+  const fs::path shard = folder.path() / "shard.h5";
+  store::write_shard(shard, header, store::example::person(3, header));
+  const auto with_description = [&](const std::string& name, const std::string& text) {
+    fs::create_directories(folder.path() / name);
+    std::ofstream(folder.path() / name / "dataset_description.json") << text;
+    try {
+      (void)export_file(shard, folder.path() / name, {"0.1.0", "", "", {}});
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::usage);
+      EXPECT_EQ(folder.bytes(name + "/dataset_description.json"), text);
+      return false;
+    }
+    return true;
+  };
+  EXPECT_FALSE(with_description("raw", R"({"Name": "a", "DatasetType": "raw"})"));
+  EXPECT_FALSE(with_description("old", R"({"Name": "a"})"));
+  EXPECT_FALSE(with_description("broken", "{"));
+  EXPECT_FALSE(with_description(
+      "other", R"({"DatasetType": "derivative", "GeneratedBy": [{"Name": "fMRIPrep"}]})"));
+  EXPECT_FALSE(with_description(
+      "simulated", R"({"DatasetType": "raw", "GeneratedBy": [{"Name": "boldmill"}]})"));
+  EXPECT_TRUE(with_description(
+      "own",
+      R"({"Name": "a", "DatasetType": "derivative", "GeneratedBy": [{"Name": "boldmill"}]})"));
+  // The name of the dataset stays; what every output must say is said.
+  const Json kept = Json::parse(folder.bytes("own/dataset_description.json"));
+  EXPECT_EQ(kept["Name"], "a");
+  EXPECT_NE(folder.bytes("own/README.md").find("single-subject template"), std::string::npos);
 }
 
 } // namespace

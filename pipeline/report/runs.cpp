@@ -119,8 +119,14 @@ std::vector<fs::path> export_runs(const fs::path& out, const store::CohortReader
 
 std::vector<fs::path> export_file(const fs::path& file, const fs::path& out,
                                   const ReportInfo& info) {
+  refuse_foreign_dataset(out);
   const store::CohortReader cohort(file);
-  write_derivative_files(out, cohort, info);
+  ReportInfo noted = info;
+  constexpr const char* kSingle = "single-subject template";
+  for (const auto& atlas : cohort.header().atlases) {
+    if (atlas.description.find(kSingle) != std::string::npos) noted.template_note = kSingle;
+  }
+  write_derivative_files(out, cohort, noted);
   std::vector<fs::path> written{"dataset_description.json", "README.md", ".bidsignore",
                                 "methods.md"};
   for (const auto& more : {write_tables(out, cohort), export_runs(out, cohort)}) {
