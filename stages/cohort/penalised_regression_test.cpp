@@ -61,6 +61,17 @@ TEST(PenalisedRegression, FindsAStrongEffect) {
   EXPECT_NEAR(out.coefficient_fold_mean[0], out.coefficient[0], 0.1);
 }
 
+// Folds of two people have correlations of -1 and 1 only.
+TEST(PenalisedRegression, GivesNoIntervalOfACorrelationFromTinyFolds) {
+  Params params = quick();
+  params.n_folds = 10;
+  const Outputs few = run(simulated(20, 1.0, 17), params, {});
+  ASSERT_EQ(few.not_done, "");
+  EXPECT_TRUE(std::isnan(few.metrics[0].lower));
+  EXPECT_FALSE(std::isnan(few.metrics[2].lower)); // MAE
+  EXPECT_FALSE(std::isnan(run(simulated(40, 1.0, 17), params, {}).metrics[0].lower));
+}
+
 TEST(PenalisedRegression, FindsAStrongEffectOnABinaryTarget) {
   const Outputs out = run(binary(200, 1.5, 2), quick(), {});
   ASSERT_EQ(out.not_done, "");

@@ -15,7 +15,8 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kBaselineRidge = 1e-3;
-constexpr int kFewestFolds = 4; // for an interval
+constexpr int kFewestFolds = 4;        // for an interval
+constexpr std::size_t kFewestRows = 4; // of a fold, for its correlation: two rows give -1 or 1
 
 struct FoldRows {
   std::vector<Eigen::Index> training, test;
@@ -72,7 +73,8 @@ std::array<double, 3> half_widths(Family family, const Sample& sample,
       const FoldRows rows = rows_of(splits[r], fold);
       const Eigen::VectorXd p = held_out.by_repeat.col(column)(rows.test);
       const Eigen::VectorXd base = held_out.base.col(column)(rows.test);
-      const auto values = metrics_of(family, sample.y(rows.test), p, base);
+      auto values = metrics_of(family, sample.y(rows.test), p, base);
+      if (family == Family::gaussian && rows.test.size() < kFewestRows) values[0] = kNaN;
       for (std::size_t m = 0; m < values.size(); ++m) {
         if (std::isfinite(values[m])) by_fold[m].push_back(values[m]);
       }
@@ -85,6 +87,7 @@ std::array<double, 3> half_widths(Family family, const Sample& sample,
     const auto j = static_cast<double>(by_fold[m].size());
     if (j < kFewestFolds) continue;
     const double sd = standard_deviation(by_fold[m]);
+    if (!(sd > 0.0)) continue; // folds that agree to the last bit say nothing of the error
     out[m] = t_quantile_975(j - 1.0) * sd * std::sqrt(1.0 / j + share / n_folds);
   }
   return out;
