@@ -21,16 +21,10 @@ bool is_shard(const fs::directory_entry& entry) {
 
 void add_scores(const store::CohortReader& reader, const config::Config& config,
                 const taxonomy::Taxonomy& taxonomy, store::CohortResults& results) {
-  const std::vector<std::uint8_t> controls = control_rows(reader.participants(), config);
   const store::MeasuresTable measures = reader.measures();
-  const auto n_controls =
-      static_cast<Eigen::Index>(std::count(controls.begin(), controls.end(), 1));
-  Eigen::MatrixXd reference(n_controls, measures.table.value.cols());
-  Eigen::Index next = 0;
-  for (std::size_t row = 0; row < controls.size(); ++row) {
-    if (controls[row] != 0)
-      reference.row(next++) = measures.table.value.row(static_cast<Eigen::Index>(row));
-  }
+  const Eigen::MatrixXd reference =
+      healthy_reference(reader.participants(), measures.table.value, config);
+  const Eigen::Index n_controls = reference.rows();
   const scores::Model model = scores::fit(reference, config.scores);
   if (n_controls < config.scores.min_reference) {
     results.not_done.push_back(

@@ -243,6 +243,23 @@ std::vector<std::uint8_t> control_rows(const store::ParticipantsTable& people,
   return controls;
 }
 
+Eigen::MatrixXd healthy_reference(const store::ParticipantsTable& people,
+                                  const Eigen::MatrixXd& measures, const config::Config& config) {
+  const std::vector<std::uint8_t> controls = control_rows(people, config);
+  std::map<std::string, Eigen::Index> position; // rows are sorted by participant, then session
+  Eigen::MatrixXd reference = Eigen::MatrixXd::Constant(measures.rows(), measures.cols(), kNaN);
+  for (std::size_t row = 0; row < controls.size(); ++row) {
+    if (controls[row] == 0) continue;
+    const auto next = static_cast<Eigen::Index>(position.size());
+    const Eigen::Index at = position.try_emplace(people.participant_id[row], next).first->second;
+    for (Eigen::Index m = 0; m < measures.cols(); ++m) {
+      double& kept = reference(at, m);
+      if (std::isnan(kept)) kept = measures(static_cast<Eigen::Index>(row), m);
+    }
+  }
+  return reference.topRows(static_cast<Eigen::Index>(position.size()));
+}
+
 void add_predictions(const store::CohortReader& reader, const config::Config& config,
                      store::CohortResults& results, const Context& context) {
   if (config.cohort.targets.empty()) {

@@ -11,6 +11,12 @@ namespace boldmill::graph {
 [[nodiscard]] std::vector<std::uint8_t> control_rows(const store::ParticipantsTable& people,
                                                      const config::Config& config);
 
+// What the norm learns from: a row per healthy control, of each measure the value of the first
+// session that has one (people count once, however often they were seen), NaN missing.
+[[nodiscard]] Eigen::MatrixXd healthy_reference(const store::ParticipantsTable& people,
+                                                const Eigen::MatrixXd& measures,
+                                                const config::Config& config);
+
 // One entry per configured target: a prediction, or the reason why there is none. Starts from raw
 // measures; imputation and standardisation are refitted in every fold.
 void add_predictions(const store::CohortReader& reader, const config::Config& config,

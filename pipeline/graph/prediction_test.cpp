@@ -71,5 +71,18 @@ TEST(Predictions, AnUnknownTargetIsNotDoneWithTheReason) {
   EXPECT_NE(results.not_done[0].reason.find("no column nothing"), std::string::npos);
 }
 
+TEST(HealthyReference, CountsAPersonOnceHoweverOftenSeen) {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  store::ParticipantsTable people;
+  people.participant_id = {"sub-1", "sub-1", "sub-2", "sub-3", "sub-3"};
+  people.columns["group"] = {"control", "control", "patient", "control", "control"};
+  Eigen::MatrixXd measures(5, 2);
+  measures << 1, kNaN, 2, 20, 3, 30, 4, 40, 5, 50;
+  const Eigen::MatrixXd reference = healthy_reference(people, measures, config::Config{});
+  Eigen::MatrixXd expected(2, 2);
+  expected << 1, 20, 4, 40;
+  EXPECT_EQ(reference, expected);
+}
+
 } // namespace
 } // namespace boldmill::graph
