@@ -131,7 +131,7 @@ std::size_t peak_bytes(const Shape& shape, const Params& params) {
   anatomy::N4Settings settings;
   settings.levels = params.levels;
   settings.first_spans.fill(static_cast<int>(std::ceil(kLongestMm / params.knot_spacing_mm)));
-  return shape.n_voxels * sizeof(float) + 9 * coarse +
+  return shape.n_voxels * sizeof(float) + 5 * coarse +
          anatomy::n4_peak_bytes(coarse, kLongestMm / edge, settings) + (std::size_t{4} << 20U);
 }
 

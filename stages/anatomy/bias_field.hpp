@@ -20,7 +20,7 @@ inline constexpr StageInfo kStage{.name = "bias_field",
                                   .references = kReferences};
 
 struct Params {
-  double working_spacing_mm = 4.0;
+  double working_spacing_mm = 2.0;
   double knot_spacing_mm = 200.0;
   int levels = 4;
   int iterations = 50;

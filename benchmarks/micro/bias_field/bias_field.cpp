@@ -114,7 +114,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    return benchmark(argv[1], argc > 2 ? std::stod(argv[2]) : 4.0,
+    return benchmark(argv[1], argc > 2 ? std::stod(argv[2]) : 2.0,
                      argc > 3 ? static_cast<unsigned>(std::stoul(argv[3])) : 1U,
                      argc > 4 ? argv[4] : "both");
   } catch (const std::exception& error) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -33,19 +34,35 @@ struct Change {
   }
 };
 
+// The voxels that count, row after row of the image.
+struct Inside {
+  Mask mask;
+  std::vector<std::size_t> rows; // row r has entries rows[r] to rows[r + 1]
+  std::vector<std::uint32_t> x;  // place in the row
+
+  Inside(const Volume& image, const Mask& asked) : mask(asked) {
+    const auto nx = static_cast<std::size_t>(image.grid.shape[0]);
+    x.reserve(count(asked));
+    rows.reserve(asked.data.size() / nx + 1);
+    rows.push_back(0);
+    for (std::size_t v = 0; v < mask.data.size(); ++v) {
+      mask.data[v] = asked.data[v] != 0 && image.data[v] > 0.0F ? 1 : 0;
+      if (mask.data[v] != 0) x.push_back(static_cast<std::uint32_t>(v % nx));
+      if ((v + 1) % nx == 0) rows.push_back(x.size());
+    }
+  }
+};
+
 class Loop {
 public:
   Loop(const Volume& image, const Mask& mask, const N4Settings& settings, const Context& context)
-      : settings_(settings), context_(context), inside_(mask), log_image_(image.data.size()),
-        nx_(static_cast<std::size_t>(image.grid.shape[0])),
+      : settings_(settings), context_(context), inside_(image, mask),
         ny_(static_cast<std::size_t>(image.grid.shape[1])),
         nz_(static_cast<std::size_t>(image.grid.shape[2])) {
-    parallel_blocks(context, nz_, 1, [&](std::size_t k, std::size_t) {
-      for (std::size_t v = k * nx_ * ny_; v < (k + 1) * nx_ * ny_; ++v) {
-        inside_.data[v] = mask.data[v] != 0 && image.data[v] > 0.0F ? 1 : 0;
-        if (inside_.data[v] != 0) log_image_[v] = std::log(image.data[v]);
-      }
-    });
+    log_image_.reserve(inside_.x.size());
+    for (std::size_t v = 0; v < image.data.size(); ++v) {
+      if (inside_.mask.data[v] != 0) log_image_.push_back(std::log(image.data[v]));
+    }
     corrected_ = log_image_;
     result_.log_field = zero_spline(image.grid.shape, settings.first_spans);
     range_ = update(basis_weights(result_.log_field, image.grid.shape));
@@ -61,14 +78,18 @@ public:
 
 private:
   void run_level() {
-    SplineFit fit(inside_, result_.log_field, context_);
-    const TensorWeights weights = basis_weights(result_.log_field, inside_.grid.shape);
+    const Grid& grid = inside_.mask.grid;
+    SplineFit fit(inside_.mask, result_.log_field, context_);
+    const TensorWeights weights = basis_weights(result_.log_field, grid.shape);
     result_.converged = !(range_.high > range_.low); // nothing to sharpen
     for (int i = 0; i < settings_.iterations && !result_.converged; ++i) {
       const IntensityMap map = sharpen(histogram(), settings_.sharpening);
       fit.add_to(
           result_.log_field,
-          [&](std::size_t j, std::size_t k, double* row) { return residual(j, k, map, row); },
+          [&](std::size_t j, std::size_t k, double* row) {
+            std::fill(row, row + grid.shape[0], 0.0);
+            return residual(j + ny_ * k, map, row);
+          },
           context_);
       range_ = update(weights);
       ++result_.iterations_done;
@@ -84,12 +105,11 @@ private:
     evaluate(
         result_.log_field, weights,
         [&](std::size_t j, std::size_t k, const double* field) {
-          const std::size_t begin = (k * ny_ + j) * nx_;
-          Change& change = changes[k];
-          for (std::size_t i = 0; i < nx_; ++i) {
-            const std::size_t v = begin + i;
-            if (inside_.data[v] == 0) continue;
-            const auto value = static_cast<float>(static_cast<double>(log_image_[v]) - field[i]);
+          Change change;
+          const std::size_t r = j + ny_ * k;
+          for (std::size_t v = inside_.rows[r]; v < inside_.rows[r + 1]; ++v) {
+            const auto value =
+                static_cast<float>(static_cast<double>(log_image_[v]) - field[inside_.x[v]]);
             const double ratio = std::expm1(static_cast<double>(value - corrected_[v]));
             corrected_[v] = value;
             change.low = std::min(change.low, static_cast<double>(value));
@@ -98,6 +118,7 @@ private:
             change.sum += ratio;
             change.sum_squares += ratio * ratio;
           }
+          changes[k] += change;
         },
         context_);
     Change total;
@@ -109,32 +130,26 @@ private:
     const Histogram zero(range_.low, range_.high, settings_.sharpening.bins);
     return parallel_sum(context_, nz_, 1, zero, [&](std::size_t k, std::size_t) {
       Histogram of_slice = zero;
-      for (std::size_t v = k * nx_ * ny_; v < (k + 1) * nx_ * ny_; ++v) {
-        if (inside_.data[v] != 0) of_slice.add(static_cast<double>(corrected_[v]));
-      }
+      for (std::size_t v = inside_.rows[k * ny_]; v < inside_.rows[(k + 1) * ny_]; ++v)
+        of_slice.add(static_cast<double>(corrected_[v]));
       return of_slice;
     });
   }
 
-  bool residual(std::size_t j, std::size_t k, const IntensityMap& map, double* row) const {
-    const std::size_t begin = (k * ny_ + j) * nx_;
-    bool any = false;
-    for (std::size_t i = 0; i < nx_; ++i) {
-      row[i] = 0.0;
-      if (inside_.data[begin + i] == 0) continue;
-      const auto value = static_cast<double>(corrected_[begin + i]);
-      row[i] = value - map(value);
-      any = true;
+  bool residual(std::size_t r, const IntensityMap& map, double* row) const {
+    for (std::size_t v = inside_.rows[r]; v < inside_.rows[r + 1]; ++v) {
+      const auto value = static_cast<double>(corrected_[v]);
+      row[inside_.x[v]] = value - map(value);
     }
-    return any;
+    return inside_.rows[r + 1] > inside_.rows[r];
   }
 
   const N4Settings& settings_;
   const Context& context_;
-  Mask inside_;
-  std::vector<float> log_image_;
+  Inside inside_;
+  std::vector<float> log_image_; // of the voxels that count, as the next
   std::vector<float> corrected_;
-  std::size_t nx_, ny_, nz_;
+  std::size_t ny_, nz_;
   Change range_;
   N4Result result_;
 };
@@ -151,7 +166,8 @@ std::size_t n4_peak_bytes(std::size_t n_voxels, double longest_axis, const N4Set
   const double m = 3.0 + std::ldexp(spans, settings.levels - 1);
   const double lattices = 5.0 * m * m * m + longest_axis * m * m;
   const double histograms = longest_axis * static_cast<double>(settings.sharpening.bins);
-  return 9 * n_voxels + static_cast<std::size_t>(8.0 * (lattices + histograms));
+  // A byte of mask, the rows' offsets, and three words for each voxel that counts.
+  return 14 * n_voxels + static_cast<std::size_t>(8.0 * (lattices + histograms));
 }
 
 } // namespace boldmill::anatomy
