@@ -87,6 +87,10 @@ std::string anatomy_key(const Study& study, const bids::ParticipantSession& sess
   return keys_of(study, digest.sha256).fit;
 }
 
+std::string tissue_key(const Study& study, const std::string& anatomy) {
+  return cache::node_key(tissue::kStage, params_of(study.config, "tissue"), {anatomy});
+}
+
 Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session, bool needs_images,
                     const Context& context) {
   const bids::AnatFile& file = t1w_of(session);
@@ -165,8 +169,6 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
           out.fit.mask, study.target.priors, out.fit.normalization.moving_to_template, context);
       return tissue::run({t1w, out.fit.mask, &priors}, c.tissue, context);
     });
-    out.stages.push_back({std::string(tissue::kStage.name), tissue::kStage.version,
-                          cache::node_key(tissue::kStage, params_of(c, "tissue"), {keys.fit})});
     out.csf = std::move(tissues.csf);
     out.white_matter = std::move(tissues.wm);
     if (study.write_volumes != "none") write_anatomy_volumes(study, session, out, context);

@@ -34,6 +34,9 @@ struct Anatomy {
 // Which T1w of a session is used: the first by path. Error{input} when there is none.
 [[nodiscard]] const bids::AnatFile& t1w_of(const bids::ParticipantSession& session);
 
+// Key of the tissue maps of the anatomy with that key.
+[[nodiscard]] std::string tissue_key(const Study& study, const std::string& anatomy);
+
 // Cache key of the fit; reads (or remembers) the digest of the T1w.
 [[nodiscard]] std::string anatomy_key(const Study& study, const bids::ParticipantSession& session);
 

@@ -6,6 +6,7 @@
 #include "pipeline/graph/archives.hpp"
 #include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
+#include "stages/anatomy/tissue.hpp"
 #include "stages/core/interpolate.hpp"
 #include "stages/core/parallel.hpp"
 #include "stages/core/smooth.hpp"
@@ -27,7 +28,7 @@ struct Dummies {
 void archive(cache::Archive& a, Dummies& d) { a(d.n); }
 
 struct Keys {
-  std::string dummies, reference, motion, mask, coregistration, confounds, result;
+  std::string dummies, reference, motion, mask, coregistration, tissue, confounds, result;
 };
 
 Keys keys_of(const Study& study, const std::string& bold_sha256, double tr_s,
@@ -43,14 +44,14 @@ Keys keys_of(const Study& study, const std::string& bold_sha256, double tr_s,
   keys.mask = cache::node_key(bold_mask::kStage, params("bold_mask"), {keys.reference});
   keys.coregistration =
       cache::node_key(coregistration::kStage, params("coregistration"), {keys.mask, anatomy});
-  keys.confounds = cache::node_key(confounds::kStage,
-                                   params("confounds") + params("dvars") +
-                                       params("tissue_signals") + params("tissue_masks") +
-                                       params("tissue") + params("framewise_displacement") + tr +
-                                       std::to_string(dvars::kStage.version) + "." +
-                                       std::to_string(tissue_signals::kStage.version) + "." +
-                                       std::to_string(framewise_displacement::kStage.version),
-                                   {keys.motion, keys.coregistration});
+  keys.tissue = tissue_key(study, anatomy);
+  keys.confounds = cache::node_key(
+      confounds::kStage,
+      params("confounds") + params("dvars") + params("tissue_signals") + params("tissue_masks") +
+          params("framewise_displacement") + tr + std::to_string(dvars::kStage.version) + "." +
+          std::to_string(tissue_signals::kStage.version) + "." +
+          std::to_string(framewise_displacement::kStage.version),
+      {keys.motion, keys.coregistration, keys.tissue});
   keys.result = cache::node_key(
       extraction::kStage, params("extraction"),
       {keys.confounds, study.target.key, std::to_string(bold_resampling::kStage.version)});
@@ -141,6 +142,8 @@ public:
     add_stage(head_motion::kStage, keys.motion);
     add_stage(bold_mask::kStage, keys.mask);
     add_stage(coregistration::kStage, keys.coregistration);
+    // Of the run, not of the anatomy: it is not computed again for a run in the cache.
+    add_stage(tissue::kStage, keys.tissue);
     add_stage(confounds::kStage, keys.confounds);
     add_stage(extraction::kStage, keys.result);
     out_.result = study_.cache.value<RunResult>(keys.result, [&] { return compute(opened, keys); });

@@ -56,6 +56,10 @@ with Scratch() as scratch:
     again = scratch.path("again")
     run("rerun", reference, "--bids", bids, "--out", again, "--verify", "--progress", "none", expect=0)
 
+    # Shards made from a full cache, as after a kill between the last estimate and the shard.
+    run(bids, killed, "all", "--force", "--nprocs", "2", "--progress", "none", *FAST, expect=code)
+    same(reference, os.path.join(killed, "cohort.h5"))
+
     # A second run of a finished study does nothing new and ends with the same bytes.
     run(bids, one, "all", "--nprocs", "2", "--progress", "none", *FAST, expect=code)
     same(os.path.join(again, "cohort.h5"), reference)
