@@ -11,9 +11,15 @@ target_compile_options(
             # copies in its own std::string operator+ (GCC bug 105651).
             -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 target_compile_definitions(boldmill_flags INTERFACE BOLDMILL_CPU_LEVEL="x86-64-v3")
+set(BOLDMILL_TEST_ENVIRONMENT "")
 if(BOLDMILL_SANITIZE)
-  target_compile_options(boldmill_flags INTERFACE -fsanitize=${BOLDMILL_SANITIZE} -fno-omit-frame-pointer)
+  # Any report ends the program, and the standard library checks indices and empty optionals.
+  target_compile_options(boldmill_flags INTERFACE -fsanitize=${BOLDMILL_SANITIZE} -fno-sanitize-recover=all
+                                                  -fno-omit-frame-pointer)
+  target_compile_definitions(boldmill_flags INTERFACE _GLIBCXX_ASSERTIONS)
   target_link_options(boldmill_flags INTERFACE -fsanitize=${BOLDMILL_SANITIZE})
+  set(BOLDMILL_TEST_ENVIRONMENT "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/lsan.supp"
+                                "ASAN_OPTIONS=detect_stack_use_after_return=1:check_initialization_order=1")
 endif()
 
 # boldmill_library(<part> SOURCES a.cpp ... [DEPENDS other targets])  ->  target boldmill_<part>
@@ -33,5 +39,6 @@ function(boldmill_tests part)
   add_executable(boldmill_${part}_tests ${ARG_SOURCES})
   target_link_libraries(boldmill_${part}_tests PRIVATE boldmill_flags ${ARG_DEPENDS} GTest::gtest_main)
   target_compile_definitions(boldmill_${part}_tests PRIVATE BOLDMILL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(boldmill_${part}_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
+  gtest_discover_tests(boldmill_${part}_tests DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600
+                       ENVIRONMENT "${BOLDMILL_TEST_ENVIRONMENT}")
 endfunction()
