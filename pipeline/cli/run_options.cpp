@@ -76,6 +76,18 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
       ->group("Configuration");
 
   shortcut(app, options, "--dummy-scans", "input.dummy_scans");
+  shortcut(app, options, "--slice-time-ref", "slice_timing.reference");
+  app.add_option_function<std::vector<std::string>>(
+         "--ignore",
+         [&options](const std::vector<std::string>& what) {
+           for (const std::string& each : what) {
+             if (each == "slicetiming") options.shortcuts["slice_timing.enabled"] = "false";
+           }
+         },
+         "what is not used though it is there: slicetiming")
+      ->check(CLI::IsMember({"slicetiming"}))
+      ->expected(1, 1 << 20)
+      ->group("Processing");
   shortcut(app, options, "--fd-spike-threshold", "confounds.fd_spike_threshold_mm");
   shortcut(app, options, "--dvars-spike-threshold", "confounds.dvars_spike_threshold");
   shortcut(app, options, "-p,--nuisance-regressors", "nuisance_regression.strategy");

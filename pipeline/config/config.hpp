@@ -29,6 +29,7 @@
 #include "stages/functional/coregistration.hpp"
 #include "stages/functional/dummy_scans.hpp"
 #include "stages/functional/head_motion.hpp"
+#include "stages/functional/slice_timing.hpp"
 #include "stages/regions/circuit_regions.hpp"
 #include "stages/regions/extraction.hpp"
 #include "stages/regions/label_atlas.hpp"
@@ -176,6 +177,7 @@ struct Config {
   head_motion::Params head_motion;
   bold_mask::Params bold_mask;
   coregistration::Params coregistration;
+  slice_timing::Params slice_timing;
   framewise_displacement::Params framewise_displacement;
   dvars::Params dvars;
   TissueMaskParams tissue_masks;
@@ -211,6 +213,7 @@ void for_each_section(C& c, V&& visit) {
   visit("head_motion", c.head_motion, head_motion::kStage.summary);
   visit("bold_mask", c.bold_mask, bold_mask::kStage.summary);
   visit("coregistration", c.coregistration, coregistration::kStage.summary);
+  visit("slice_timing", c.slice_timing, slice_timing::kStage.summary);
   visit("framewise_displacement", c.framewise_displacement, framewise_displacement::kStage.summary);
   visit("dvars", c.dvars, dvars::kStage.summary);
   visit("tissue_masks", c.tissue_masks,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "pipeline/graph/archives.hpp"
 #include "pipeline/graph/volumes.hpp"
@@ -17,7 +18,8 @@ namespace boldmill::graph {
 
 void archive(cache::Archive& a, RunResult& r) {
   a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mean_fd_mm,
-    r.mean_std_dvars, r.confound_names, r.confounds, r.series, r.coverage, r.warnings);
+    r.mean_std_dvars, r.slice_reference_s, r.confound_names, r.confounds, r.series, r.coverage,
+    r.warnings);
 }
 
 namespace {
@@ -28,42 +30,67 @@ struct Dummies {
 void archive(cache::Archive& a, Dummies& d) { a(d.n); }
 
 struct Keys {
-  std::string dummies, reference, motion, mask, coregistration, tissue, confounds, result;
+  std::string dummies, reference, motion, mask, coregistration, tissue, slice_timing, confounds,
+      result;
 };
 
-Keys keys_of(const Study& study, const std::string& bold_sha256, double tr_s,
-             const std::string& anatomy) {
+struct Opened {
+  std::string sha256;
+  std::uint64_t bytes = 0;
+  double tr_s = 0.0;
+  slice_timing::Timing slices; // without times when they are not known
+  std::vector<std::string> warnings;
+};
+
+std::string text_of(const slice_timing::Timing& slices) {
+  return config::Json{slices.times_s, slices.axis, slices.reversed}.dump();
+}
+
+Keys keys_of(const Study& study, const Opened& opened, const std::string& anatomy) {
   const config::Json c = config::to_json(study.config);
   const auto params = [&c](std::string_view section) { return c[std::string(section)].dump(); };
-  const std::string tr = config::Json(tr_s).dump();
+  const std::string tr = config::Json(opened.tr_s).dump();
   Keys keys;
-  keys.dummies = cache::node_key(
-      dummy_scans::kStage, params("dummy_scans") + c["input"]["dummy_scans"].dump(), {bold_sha256});
+  keys.dummies =
+      cache::node_key(dummy_scans::kStage, params("dummy_scans") + c["input"]["dummy_scans"].dump(),
+                      {opened.sha256});
   keys.reference = cache::node_key(boldref::kStage, params("boldref"), {keys.dummies});
   keys.motion = cache::node_key(head_motion::kStage, params("head_motion"), {keys.reference});
   keys.mask = cache::node_key(bold_mask::kStage, params("bold_mask"), {keys.reference});
   keys.coregistration =
       cache::node_key(coregistration::kStage, params("coregistration"), {keys.mask, anatomy});
   keys.tissue = tissue_key(study, anatomy);
+  keys.slice_timing = cache::node_key(
+      slice_timing::kStage, params("slice_timing") + text_of(opened.slices) + tr, {keys.dummies});
   keys.confounds = cache::node_key(
       confounds::kStage,
       params("confounds") + params("dvars") + params("tissue_signals") + params("tissue_masks") +
           params("framewise_displacement") + tr + std::to_string(dvars::kStage.version) + "." +
           std::to_string(tissue_signals::kStage.version) + "." +
           std::to_string(framewise_displacement::kStage.version),
-      {keys.motion, keys.coregistration, keys.tissue});
+      {keys.motion, keys.coregistration, keys.slice_timing, keys.tissue});
   keys.result = cache::node_key(
       extraction::kStage, params("extraction"),
       {keys.confounds, study.target.key, std::to_string(bold_resampling::kStage.version)});
   return keys;
 }
 
-struct Opened {
-  std::string sha256;
-  std::uint64_t bytes = 0;
-  double tr_s = 0.0;
-  std::vector<std::string> warnings;
-};
+// What the sidecar says of the slices; what cannot be used is a warning, not an error.
+slice_timing::Timing slices_of(const bids::Sidecar& sidecar, const image_io::NiftiHeader& header,
+                               double tr_s, std::vector<std::string>& warnings) {
+  slice_timing::Timing slices;
+  const std::string& direction = sidecar.slice_encoding_direction;
+  if (!direction.empty()) slices.axis = direction[0] - 'i';
+  slices.reversed = direction.ends_with('-');
+  try {
+    const int n_slices = header.grid.shape.at(static_cast<std::size_t>(slices.axis));
+    slices.times_s = bids::resolve_slice_timing(sidecar, n_slices, tr_s);
+    if (slices.times_s.empty()) warnings.push_back("slice timing not corrected: no SliceTiming");
+  } catch (const Error& error) {
+    warnings.push_back(std::string("slice timing not corrected: ") + error.what());
+  }
+  return slices;
+}
 
 Opened open_run(const Study& study, const bids::ParticipantSession& session,
                 const bids::BoldRun& run) {
@@ -79,7 +106,10 @@ Opened open_run(const Study& study, const bids::ParticipantSession& session,
   const bids::Sidecar sidecar = study.index.metadata(session, run.file);
   const bids::RepetitionTime tr = bids::resolve_repetition_time(sidecar, header.tr_s);
   const auto digest = study.digests.of(path);
-  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}};
+  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}};
+  if (study.config.slice_timing.enabled) {
+    opened.slices = slices_of(sidecar, header, tr.tr_s, opened.warnings);
+  }
   if (!tr.warning.empty()) opened.warnings.push_back(tr.warning);
   if (run.echoes.size() > 1) {
     opened.warnings.push_back(run.run_id + ": " + std::to_string(run.echoes.size()) +
@@ -137,6 +167,7 @@ public:
   RunOutput process(const Opened& opened, const Keys& keys) {
     out_.inputs.push_back({run_.file.path, opened.bytes, opened.sha256});
     tr_s_ = opened.tr_s;
+    slices_ = opened.slices;
     add_stage(dummy_scans::kStage, keys.dummies);
     add_stage(boldref::kStage, keys.reference);
     add_stage(head_motion::kStage, keys.motion);
@@ -144,6 +175,7 @@ public:
     add_stage(coregistration::kStage, keys.coregistration);
     // Of the run, not of the anatomy: it is not computed again for a run in the cache.
     add_stage(tissue::kStage, keys.tissue);
+    add_stage(slice_timing::kStage, keys.slice_timing);
     add_stage(confounds::kStage, keys.confounds);
     add_stage(extraction::kStage, keys.result);
     out_.result = study_.cache.value<RunResult>(keys.result, [&] { return compute(opened, keys); });
@@ -157,6 +189,7 @@ private:
     out_.stages.push_back({std::string(stage.name), stage.version, key});
   }
 
+  // As acquired, until correct_slices().
   const Series& bold() {
     if (bold_.data.empty()) {
       bold_ = timed(out_.resources, "read_bold", run_.run_id, [&] {
@@ -209,30 +242,52 @@ private:
     return e;
   }
 
+  // Estimates are made on the raw series; what is sampled afterwards is brought to one moment
+  // first.
+  double correct_slices(int n_dummies) {
+    (void)bold();
+    const auto& params = c_.slice_timing;
+    if (!slice_timing::reason_to_skip(slices_, bold_.n_volumes, n_dummies, params).empty()) {
+      return std::nan("");
+    }
+    if (!corrected_) {
+      timed(out_.resources, "slice_timing", run_.run_id, [&] {
+        return slice_timing::run({bold_, slices_, n_dummies}, params, context_).reference_s;
+      });
+      corrected_ = true;
+    }
+    return slice_timing::reference_time_s(slices_.times_s, params.reference);
+  }
+
   RunResult compute(const Opened& opened, const Keys& keys) {
     RunResult result;
     result.tr_s = opened.tr_s;
     result.warnings = opened.warnings;
-    const Estimates e = estimate(keys);
+    const Estimates& e = estimates_.emplace(estimate(keys));
     result.n_volumes = bold().n_volumes;
     result.n_dummies = e.dummies.n;
     result.coreg_dice = e.coreg.dice;
     result.coreg_cost = e.coreg.cost;
     note_doubts(e.motion, e.coreg, e.mask, result);
+    result.slice_reference_s = correct_slices(e.dummies.n);
     add_confounds(e.motion, e.coreg, e.mask.mask, result);
     add_series(e.motion, e.coreg, e.mask.mask, result);
     return result;
   }
 
   void write_volumes(const Keys& keys) {
-    const Estimates e = estimate(keys);
+    if (!estimates_) estimates_ = estimate(keys);
+    const Estimates& e = *estimates_;
     RunVolumes volumes{e.reference.reference,
                        e.mask.mask,
                        e.coreg.bold_to_t1w,
                        e.motion.ref_to_volume,
                        anatomy_.fit.normalization.template_to_moving,
                        {}};
-    if (study_.write_volumes == "all") volumes.bold = VolumeSource(bold());
+    if (study_.write_volumes == "all") {
+      (void)correct_slices(e.dummies.n);
+      volumes.bold = VolumeSource(bold());
+    }
     write_run_volumes(study_, session_, run_, volumes, context_);
   }
 
@@ -344,6 +399,9 @@ private:
   const Context& context_;
   RunOutput out_;
   Series bold_;
+  slice_timing::Timing slices_;
+  bool corrected_ = false;
+  std::optional<Estimates> estimates_;
   image_io::ReadReport report_;
   double tr_s_ = 0.0;
 };
@@ -353,7 +411,7 @@ private:
 std::string run_key(const Study& study, const bids::ParticipantSession& session,
                     const bids::BoldRun& run) {
   const Opened opened = open_run(study, session, run);
-  return keys_of(study, opened.sha256, opened.tr_s, anatomy_key(study, session)).result;
+  return keys_of(study, opened, anatomy_key(study, session)).result;
 }
 
 bool run_is_cached(const Study& study, const std::string& key) {
@@ -364,7 +422,7 @@ RunOutput process_run(const Study& study, const bids::ParticipantSession& sessio
                       const bids::BoldRun& run, const Anatomy& anatomy, const Context& context) {
   const Opened opened = open_run(study, session, run);
   return RunChain(study, session, run, anatomy, context)
-      .process(opened, keys_of(study, opened.sha256, opened.tr_s, anatomy.key));
+      .process(opened, keys_of(study, opened, anatomy.key));
 }
 
 std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {

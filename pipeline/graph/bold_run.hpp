@@ -17,6 +17,7 @@ struct RunResult {
   double coreg_cost = 0.0;
   double mean_fd_mm = 0.0;
   double mean_std_dvars = 0.0;
+  double slice_reference_s = 0.0; // volume t stands for t * tr_s + this; NaN: not corrected
   std::vector<std::string> confound_names;
   Eigen::MatrixXd confounds;                 // T x K
   std::vector<Eigen::MatrixXf> series;       // by set of the target space: T x R
