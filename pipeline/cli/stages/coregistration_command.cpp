@@ -5,6 +5,7 @@
 
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/image_io/itk_transform.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/core/interpolate.hpp"
 #include "stages/functional/bold_mask.hpp"
@@ -52,7 +53,11 @@ void run_coregistration(const Options& options) {
   const coregistration::Outputs out =
       coregistration::run({&boldref, &bold_mask, &t1w, &t1w_mask}, options.params, context);
   if (out.doubtful) std::cerr << "warning: doubtful: " << out.reason << '\n';
-  bids::write_tsv(options.xfm, {"x", "y", "z", "shift"}, out.bold_to_t1w);
+  if (options.xfm.ends_with(".txt")) {
+    image_io::write_affine_xfm(options.xfm, out.bold_to_t1w.inverse());
+  } else {
+    bids::write_tsv(options.xfm, {"x", "y", "z", "shift"}, out.bold_to_t1w);
+  }
   if (!options.quality.empty()) write_quality(options.quality, out);
   if (!options.out_t1w.empty()) {
     image_io::write_volume(options.out_t1w, resample(t1w, boldref.grid, PointMap{{out.bold_to_t1w}},
@@ -70,8 +75,10 @@ void add_coregistration(CLI::App& stage_app) {
   app->add_option("--bold-mask", options->bold_mask, "its brain mask [made from the reference]");
   app->add_option("--t1w", options->t1w, "bias-corrected T1w")->required();
   app->add_option("--t1w-mask", options->t1w_mask, "its brain mask")->required();
-  app->add_option("--xfm", options->xfm,
-                  "table to write: 4 x 4 map BOLD to T1w, RAS mm (TSV with a header line)")
+  app->add_option(
+         "--xfm", options->xfm,
+         "to write: .txt an ITK transform as from-boldref_to-T1w_mode-image; else a table, "
+         "the 4 x 4 map BOLD to T1w in RAS mm")
       ->required();
   app->add_option("--quality", options->quality, "table to write: cost, overlap, doubts (TSV)");
   app->add_option("--out-t1w", options->out_t1w, "T1w on the grid of the BOLD, to look at");
