@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "pipeline/graph/cohort.hpp"
 #include "pipeline/report/report.hpp"
 #include "stages/core/error.hpp"
 
@@ -18,6 +19,7 @@ void add_export_options(CLI::App& app, ExportOptions& options, std::function<int
     action = [&options] {
       report::ReportInfo info;
       info.generator_version = BOLDMILL_VERSION;
+      info.references = graph::method_references();
       const auto written = report::export_file(options.file, options.out, info);
       std::printf("%zu files in %s\n", written.size(), options.out.c_str());
       return 0;

@@ -165,6 +165,15 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
     errors.push_back("nuisance_regression.low_pass_hz: found " + Json(band.low_pass_hz).dump() +
                      ", expected more than high_pass_hz = " + Json(band.high_pass_hz).dump());
   }
+  const auto& warp = config.normalization;
+  if (warp.iterations.size() != warp.level_spacing_mm.size() || warp.iterations.empty()) {
+    errors.push_back("normalization.iterations: found " + Json(warp.iterations).dump() +
+                     ", expected one number for each of level_spacing_mm = " +
+                     Json(warp.level_spacing_mm).dump());
+  }
+  if (config.affine.level_spacing_mm.empty()) {
+    errors.push_back("affine.level_spacing_mm: found [], expected at least one level");
+  }
 }
 
 } // namespace

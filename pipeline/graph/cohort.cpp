@@ -49,7 +49,9 @@ void add_scores(const store::CohortReader& reader, const config::Config& config,
   }
 }
 
-std::vector<std::string> references() {
+} // namespace
+
+std::vector<std::string> method_references() {
   std::vector<std::string> list;
   const auto add = [&list](const StageInfo& stage) {
     for (const std::string_view reference : stage.references) {
@@ -64,6 +66,7 @@ std::vector<std::string> references() {
   add(boldref::kStage);
   add(head_motion::kStage);
   add(coregistration::kStage);
+  add(slice_timing::kStage);
   add(framewise_displacement::kStage);
   add(dvars::kStage);
   add(confounds::kStage);
@@ -75,8 +78,6 @@ std::vector<std::string> references() {
   add(penalised_regression::kStage);
   return list;
 }
-
-} // namespace
 
 std::vector<fs::path> find_shards(const fs::path& out) {
   std::vector<fs::path> shards;
@@ -133,7 +134,7 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
     }
   }
   const report::ReportInfo info{BOLDMILL_VERSION, request.dataset_name, request.template_note,
-                                references()};
+                                method_references()};
   report::write_derivative_files(request.out, cohort, info);
   (void)report::write_tables(request.out, cohort);
   report::write_index_html(request.out, cohort, info);

@@ -32,6 +32,9 @@ struct CohortSummary {
 [[nodiscard]] CohortSummary run_cohort(const CohortRequest& request, const config::Config& config,
                                        const taxonomy::Taxonomy& taxonomy, const Context& context);
 
+// "Author year, journal, doi:..." of the methods that every run passes through.
+[[nodiscard]] std::vector<std::string> method_references();
+
 // Every shard under OUT/sub-*/[ses-*/], bytewise.
 [[nodiscard]] std::vector<std::filesystem::path> find_shards(const std::filesystem::path& out);
 

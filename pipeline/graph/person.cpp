@@ -29,7 +29,8 @@ store::RunRecord empty_run(const bids::BoldRun& run) {
   record.run_id = run.run_id;
   record.task = run.task;
   record.tr_s = record.mean_fd_mm = record.fd_above_threshold = record.mean_std_dvars = kNaN;
-  record.tsnr = record.coreg_dice = record.norm_dice = record.dof_left = kNaN;
+  record.slice_reference_s = record.tsnr = record.coreg_dice = record.norm_dice = record.dof_left =
+      kNaN;
   return record;
 }
 
@@ -93,6 +94,7 @@ private:
     record.n_volumes = result.n_volumes;
     record.mean_fd_mm = result.mean_fd_mm;
     record.mean_std_dvars = result.mean_std_dvars;
+    record.slice_reference_s = result.slice_reference_s;
     record.tsnr = result.tsnr;
     record.coreg_dice = result.coreg_dice;
     record.confound_names = result.confound_names;

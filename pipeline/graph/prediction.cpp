@@ -103,6 +103,10 @@ public:
     penalised_regression::Inputs inputs = inputs_;
     inputs.target = target.y;
     inputs.baselines = baselines(name);
+    if (const std::string problem = not_binary(target); !problem.empty()) {
+      results.not_done.push_back({analysis, problem});
+      return;
+    }
     const auto out = penalised_regression::run(inputs, config_.prediction, context_);
     if (!out.not_done.empty()) {
       results.not_done.push_back({analysis, out.not_done});
@@ -112,6 +116,18 @@ public:
   }
 
 private:
+  // The configuration holds for all targets; one that is not binary is left out, not an error.
+  [[nodiscard]] std::string not_binary(const Target& target) const {
+    if (config_.prediction.target_kind != "binary") return "";
+    std::set<double> values;
+    for (const double y : target.y) {
+      if (!std::isnan(y)) values.insert(y);
+    }
+    if (values.size() <= 2) return "";
+    return "found " + std::to_string(values.size()) +
+           " distinct values, expected two for prediction.target_kind = binary";
+  }
+
   // What imaging has to beat; the target itself is never among it.
   [[nodiscard]] std::vector<penalised_regression::Baseline>
   baselines(const std::string& target) const {

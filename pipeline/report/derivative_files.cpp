@@ -1,3 +1,4 @@
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
@@ -25,6 +26,21 @@ Json description_in(const fs::path& out) {
   return file ? Json::parse(file, nullptr, false) : Json();
 }
 
+// Of the runs that were processed.
+std::string slice_timing_text(const store::CohortReader& cohort) {
+  std::size_t n = 0;
+  std::size_t corrected = 0;
+  for (const store::RunRecord& run : cohort.runs().run) {
+    if (run.n_volumes == 0) continue;
+    ++n;
+    if (!std::isnan(run.slice_reference_s)) ++corrected;
+  }
+  if (corrected == 0) return "Slice timing was not corrected. ";
+  return "Slice timing was corrected in " + std::to_string(corrected) + " of " + std::to_string(n) +
+         " runs (windowed sinc of 24 taps, to the middle moment unless slice_timing.reference says "
+         "otherwise). ";
+}
+
 } // namespace
 
 void refuse_foreign_dataset(const fs::path& out) {
@@ -41,8 +57,8 @@ void refuse_foreign_dataset(const fs::path& out) {
                                     "write; give a folder of its own");
 }
 
-std::string methods_text(const std::string& config_json, const ReportInfo& info) {
-  const Json c = Json::parse(config_json, nullptr, false);
+std::string methods_text(const store::CohortReader& cohort, const ReportInfo& info) {
+  const Json c = Json::parse(cohort.header().config_json, nullptr, false);
   const auto v = [&c](const char* section, const char* key) { return value(c, section, key); };
   std::ostringstream t;
   t << "# Methods\n\nImages were processed with boldmill " << info.generator_version
@@ -57,7 +73,8 @@ std::string methods_text(const std::string& config_json, const ReportInfo& info)
        "reference was made, rigid head motion was "
     << "estimated on the raw series, and the reference was aligned to the T1w (rigid, mutual "
        "information, then the white-matter edge). "
-    << "No slice-timing or distortion correction was applied. All transforms were applied in one "
+    << slice_timing_text(cohort)
+    << "No distortion correction was applied. All transforms were applied in one "
        "cubic B-spline interpolation to a "
     << v("target", "spacing_mm") << " mm grid.\n\nFramewise displacement (Power, "
     << v("framewise_displacement", "head_radius_mm")
@@ -112,7 +129,7 @@ void write_derivative_files(const fs::path& out, const store::CohortReader& coho
   bids::write_file_atomically(out / ".bidsignore",
                               "*.h5\n**/*.h5\n*.html\nmethods.md\ntables/\nlogs/\nfigures/"
                               "\n.boldmill/\n*_relmat.tsv\n*_timeseries.tsv\n*_timeseries.json\n");
-  bids::write_file_atomically(out / "methods.md", methods_text(cohort.header().config_json, info));
+  bids::write_file_atomically(out / "methods.md", methods_text(cohort, info));
 }
 
 } // namespace boldmill::report

@@ -89,9 +89,10 @@ void add_predictions(Page& page, const store::CohortReader& cohort) {
     page.end_table();
     std::size_t abstained = 0;
     for (const auto a : p.abstain) abstained += a;
-    page.paragraph(
-        std::to_string(abstained) + " of " + std::to_string(p.abstain.size()) +
-        " people are outside the training distribution: no prediction is offered for them.");
+    page.paragraph(std::to_string(abstained) + " of " + std::to_string(p.abstain.size()) +
+                   " people are outside the training distribution (abstain = 1 in the table): "
+                   "their numbers are "
+                   "not to be used.");
   }
 }
 

@@ -25,8 +25,9 @@ void refuse_foreign_dataset(const std::filesystem::path& out);
 void write_derivative_files(const std::filesystem::path& out, const store::CohortReader& cohort,
                             const ReportInfo& info);
 
-// The methods paragraph in Markdown with the parameters of the effective configuration (JSON).
-[[nodiscard]] std::string methods_text(const std::string& config_json, const ReportInfo& info);
+// The methods paragraph in Markdown with the parameters of the effective configuration, and how many
+// runs had which correction.
+[[nodiscard]] std::string methods_text(const store::CohortReader& cohort, const ReportInfo& info);
 
 // tables/{runs,circuit_measures,circuit_scores,predictions_<target>}.{tsv,json}; tables without
 // content are not written. Returns the paths relative to `out`.

@@ -24,9 +24,19 @@ TEST(FuncFolder, FollowsParticipantAndSessionAndNeverLeavesTheOutput) {
 }
 
 TEST(Methods, CarriesTheActualParametersAndTheNote) {
-  const std::string text =
-      methods_text(R"({"target": {"spacing_mm": 3.5}, "nuisance_regression": {"strategy": "36P"}})",
-                   {"1.2.3", "study", "single-subject template", {"Someone 2020"}});
+  const store::TestFolder folder;
+  auto header = store::example::header();
+  header.config_json =
+      R"({"target": {"spacing_mm": 3.5}, "nuisance_regression": {"strategy": "36P"}})";
+  auto person = store::example::person(1, header);
+  ASSERT_EQ(person.runs.size(), 2U);
+  person.runs[0].slice_reference_s = 0.9;
+  person.runs[1].slice_reference_s = std::nan("");
+  const fs::path shard = folder.path() / "shard.h5";
+  store::write_shard(shard, header, person);
+  const std::string text = methods_text(
+      store::CohortReader(shard), {"1.2.3", "study", "single-subject template", {"Someone 2020"}});
+  EXPECT_NE(text.find("Slice timing was corrected in 1 of 2 runs"), std::string::npos);
   EXPECT_NE(text.find("3.5 mm grid"), std::string::npos);
   EXPECT_NE(text.find("strategy 36P"), std::string::npos);
   EXPECT_NE(text.find("single-subject template"), std::string::npos);

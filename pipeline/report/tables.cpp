@@ -66,7 +66,7 @@ void write_runs(const fs::path& out, const store::CohortReader& cohort,
                 const store::ParticipantsTable& people, std::vector<fs::path>& written) {
   const store::RunTable runs = cohort.runs();
   Text participant, session, run_id, task, status, reason, decision, rater;
-  std::vector<double> tr, n_volumes, n_kept, fd, above, dvars, tsnr, coreg, norm, dof;
+  std::vector<double> tr, n_volumes, n_kept, fd, above, dvars, slices, tsnr, coreg, norm, dof;
   for (std::size_t m = 0; m < runs.run.size(); ++m) {
     const store::RunRecord& r = runs.run[m];
     const auto row = static_cast<std::size_t>(runs.row[m]);
@@ -84,6 +84,7 @@ void write_runs(const fs::path& out, const store::CohortReader& cohort,
     fd.push_back(r.mean_fd_mm);
     above.push_back(r.fd_above_threshold);
     dvars.push_back(r.mean_std_dvars);
+    slices.push_back(r.slice_reference_s);
     tsnr.push_back(r.tsnr);
     coreg.push_back(r.coreg_dice);
     norm.push_back(r.norm_dice);
@@ -99,6 +100,8 @@ void write_runs(const fs::path& out, const store::CohortReader& cohort,
   table.numbers("mean_fd_mm", fd, "mean framewise displacement", "mm");
   table.numbers("fd_above_threshold", above, "share of volumes above gates.fd_exclusion_mm");
   table.numbers("mean_std_dvars", dvars, "mean standardised DVARS")
+      .numbers("slice_reference_s", slices,
+               "moment of the volume that slices were brought to; n/a: not corrected", "s")
       .numbers("tsnr", tsnr, "median temporal SNR in the brain");
   table.numbers("coreg_dice", coreg,
                 "overlap of BOLD and T1w brain masks in the BOLD field of view");

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "pipeline/store/seal.hpp"
 #include "pipeline/store/shard.hpp"
 #include "stages/core/part_name.hpp"
 
@@ -62,6 +63,7 @@ Hdf5Lock::~Hdf5Lock() { H5Eset_auto2(H5E_DEFAULT, print_, print_data_); }
 
 File::File(std::filesystem::path path, Mode mode)
     : path_(std::move(path)), writing_(mode != Mode::read), disk_(std::make_unique<DiskState>()) {
+  if (!writing_) check_seal(path_);
   const Handle access(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
   H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);
@@ -112,6 +114,7 @@ Handle File::own(hid_t id, const std::string& object, const std::string& what) c
 }
 
 void publish(const std::filesystem::path& part, const std::filesystem::path& path) {
+  seal(part);
   sync(part, O_RDWR);
   if (::rename(part.c_str(), path.c_str()) != 0) {
     throw Error(ErrorKind::disk, path.string() + ": cannot be renamed from " +
