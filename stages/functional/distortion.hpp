@@ -1,0 +1,79 @@
+// From a field to where things lie in an echo-planar image. With f the field in Hz and r the total
+// readout time, tissue that lies at voxel x of the undistorted image is found at
+//   x + s(x) e,  s = +-r f (voxels),  e the phase-encoding axis, + for "j" and - for "j-"
+// and the undistorted intensity is the distorted one times 1 + ds/de. Shapes: field on any grid ->
+// shift and factor on the grid of the BOLD reference. Outside the field's grid its nearest value
+// holds. Missing data: non-finite field values count as 0. Source: Jezzard & Balaban 1995,
+// doi:10.1002/mrm.1910340111; differences in METHOD.md. Cost: one B-spline value a voxel.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "stages/core/image.hpp"
+#include "stages/core/stage_info.hpp"
+#include "stages/core/transform.hpp"
+#include "stages/functional/kernels/phase_encoding.hpp"
+
+namespace boldmill::distortion {
+
+inline constexpr std::string_view kReferences[] = {
+    "Jezzard & Balaban 1995, Magn. Reson. Med. 34:65, doi:10.1002/mrm.1910340111"};
+inline constexpr StageInfo kStage{.name = "distortion",
+                                  .version = 1,
+                                  .summary = "susceptibility distortion of an EPI from a field",
+                                  .references = kReferences};
+
+struct Params {
+  bool operator==(const Params&) const = default;
+};
+template <class P, class F>
+void for_each_field(P&, F&&) {}
+
+struct Inputs {
+  const Volume* field_hz = nullptr;
+  Grid bold; // of the BOLD reference
+  PhaseEncoding encoding;
+  Affine bold_to_field = Affine::Identity(); // RAS mm: undistorted BOLD reference -> field
+};
+struct Outputs {
+  Volume shift_voxels; // on the BOLD grid: undistorted voxel + shift along the axis = distorted
+  Volume factor;       // 1 + ds/de, never below 0
+  int axis = 1;
+};
+
+struct Shape {
+  std::size_t n_voxels = 0; // of the BOLD reference
+  std::size_t n_field_voxels = 0;
+};
+
+[[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
+[[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
+
+// From the shift alone: fills the factor.
+[[nodiscard]] Outputs from_shift(Volume shift_voxels, int axis, const Context& context);
+
+// The point map of the shift, for chains: RAS mm undistorted -> distorted.
+[[nodiscard]] std::shared_ptr<const DisplacementField>
+undistorted_to_distorted(const Volume& shift_voxels, int axis);
+
+// The distorted image on its own grid as it would be without distortion; cubic B-spline.
+[[nodiscard]] Volume unwarp(const Volume& distorted, const Outputs& shift, bool modulate,
+                            const Context& context);
+// The other way: an undistorted image on the grid of the shift as the scanner would have shown it.
+// Every line is inverted by fixed-point iteration; intensities are divided by the factor.
+[[nodiscard]] Volume warp(const Volume& undistorted, const Outputs& shift, const Context& context);
+
+// Shift and factor (1 when not `modulate`) at voxels of `target`, linear in between; what
+// bold_resampling takes.
+struct AtVoxels {
+  std::vector<float> shift_voxels;
+  std::vector<float> factor;
+};
+[[nodiscard]] AtVoxels at_voxels(const Outputs& shift, bool modulate, const Grid& target,
+                                 std::span<const std::size_t> voxels, const PointMap& target_to_ref,
+                                 const Context& context);
+
+} // namespace boldmill::distortion
