@@ -10,35 +10,21 @@
 #include "stages/core/morphology.hpp"
 #include "stages/core/parallel.hpp"
 #include "stages/core/smooth.hpp"
-#include "stages/functional/kernels/mutual_information.hpp"
-#include "stages/functional/kernels/powell.hpp"
+#include "stages/functional/kernels/mirror_evidence.hpp"
+#include "stages/functional/kernels/rigid_search.hpp"
 #include "stages/functional/kernels/white_matter_edge.hpp"
 
 namespace boldmill::coregistration {
 namespace {
 
-using Vector6 = Eigen::Matrix<double, 6, 1>;
-
-constexpr double kArmMm = 60.0; // a rotation parameter of 1 moves a point this far by 1 mm
 constexpr double kHeadRadiusMm = 80.0;
 constexpr double kHeaderBonus = 0.002; // NMI by which another start must beat the headers
 constexpr double kFarBonus = 0.01;     // and a start turned by 90 degrees or more
 constexpr std::size_t kEdgePoints = 20000;
+constexpr std::size_t kLeastEdgePoints = 1000;
 constexpr double kEdgeDistanceMm = 1.5;
 constexpr double kLeastContrast = 0.5; // %, below which the edge does not decide
 constexpr double kLargestLoss = 0.01;  // of NMI that a refinement may cost
-
-// Translations in mm, rotations in mm at kArmMm, about `center`.
-Affine move(const Vector6& x, const Eigen::Vector3d& center) {
-  return rigid_matrix({x.head<3>(), x.tail<3>() / kArmMm}, center);
-}
-
-Affine rigid_inverse(const Affine& matrix) {
-  Affine inverse = Affine::Identity();
-  inverse.topLeftCorner<3, 3>() = matrix.topLeftCorner<3, 3>().transpose();
-  inverse.topRightCorner<3, 1>() = -inverse.topLeftCorner<3, 3>() * matrix.topRightCorner<3, 1>();
-  return inverse;
-}
 
 struct Start {
   std::string name;
@@ -114,7 +100,7 @@ std::vector<Start> near_starts(const Images& images) {
     turns.push_back({" shifted", shift});
   }
   for (const auto& [name, x] : turns) {
-    const Affine motion = move(x, images.bold_center);
+    const Affine motion = rigid_move(x, images.bold_center);
     starts.push_back({std::string("center_of_mass") + name, centered * motion, kHeaderBonus});
     if (name[0] != '\0') starts.push_back({std::string("header") + name, motion, kHeaderBonus});
   }
@@ -133,7 +119,7 @@ std::vector<Start> far_starts(const Images& images) {
             .finished();
     Vector6 scaled = x;
     scaled.tail<3>() *= kArmMm;
-    const Affine turn = move(scaled, images.bold_center);
+    const Affine turn = rigid_move(scaled, images.bold_center);
     const Eigen::Matrix3d rotation = turn.topLeftCorner<3, 3>();
     const bool known = std::any_of(seen.begin(), seen.end(), [&](const Eigen::Matrix3d& other) {
       return (rotation - other).norm() < 0.1;
@@ -145,14 +131,6 @@ std::vector<Start> far_starts(const Images& images) {
   return starts;
 }
 
-Candidate optimise(const MutualInformation& similarity, const Affine& start,
-                   const Eigen::Vector3d& center, const PowellOptions& options) {
-  const auto result =
-      powell<6>([&](const Vector6& x) { return -similarity(start * move(x, center)); },
-                Vector6::Zero(), options);
-  return {start * move(result.x, center), -result.value, 0};
-}
-
 // Every start at the coarse scale, the best few at the middle scale; best first.
 std::vector<Candidate> search(const std::vector<Start>& starts, const Images& images,
                               const MutualInformation& coarse, const MutualInformation& middle,
@@ -162,9 +140,9 @@ std::vector<Candidate> search(const std::vector<Start>& starts, const Images& im
     parallel_blocks(context, candidates.size(), 1, [&](std::size_t begin, std::size_t end) {
       for (std::size_t c = begin; c < end; ++c) {
         const std::size_t start = candidates[c].start;
-        candidates[c] =
-            optimise(similarity, candidates[c].bold_to_t1w, images.bold_center, options);
-        candidates[c].start = start;
+        const RigidFit fit =
+            fit_rigid(similarity, candidates[c].bold_to_t1w, images.bold_center, options);
+        candidates[c] = {fit.map, fit.similarity, start};
       }
     });
     std::stable_sort(
@@ -211,23 +189,20 @@ Overlap overlap(const Inputs& inputs, const Affine& bold_to_t1w, const Context& 
 }
 
 // Moves the map to the least edge cost; leaves it alone when the edge says nothing.
-void refine_on_edges(const Inputs& inputs, const Params& params, const Images& images,
-                     const MutualInformation& fine, const Context& context, Outputs& out) {
+void refine_on_edges(const WhiteMatterEdge& edge, const Params& params, const Images& images,
+                     const MutualInformation& fine, Outputs& out) {
   out.edge_contrast = std::numeric_limits<double>::quiet_NaN();
-  if (!params.refine_on_edges) return;
-  const WhiteMatterEdge edge =
-      white_matter_edge(*inputs.t1w, *inputs.t1w_mask, kEdgePoints, context);
-  if (edge.point_mm.size() < 1000) return;
+  if (!params.refine_on_edges || edge.point_mm.empty()) return;
   const Affine before = out.bold_to_t1w;
   const auto cost_at = [&](const Vector6& x) {
-    return edge_cost(edge, images.bold_brain, rigid_inverse(before * move(x, images.bold_center)),
-                     kEdgeDistanceMm);
+    return edge_cost(edge, images.bold_brain,
+                     rigid_inverse(before * rigid_move(x, images.bold_center)), kEdgeDistanceMm);
   };
   const auto result =
       powell<6>([&](const Vector6& x) { return cost_at(x).cost; }, Vector6::Zero(),
                 {.first_step = 1.0, .tolerance = 0.02, .max_rounds = 15, .line_evaluations = 12});
   const EdgeCost at_end = cost_at(result.x);
-  const Affine after = before * move(result.x, images.bold_center);
+  const Affine after = before * rigid_move(result.x, images.bold_center);
   out.edge_contrast = at_end.contrast;
   const double moved = rms_displacement_mm(after, before, images.bold_center, kHeadRadiusMm);
   if (!(at_end.contrast > kLeastContrast) || moved > params.max_refinement_mm ||
@@ -254,6 +229,10 @@ void judge(const Params& params, Outputs& out) {
   }
   if (out.header_rotation_deg > params.max_header_rotation_deg) {
     doubt("turned by " + number(out.header_rotation_deg) + " degrees against the headers");
+  }
+  if (out.mirror_similarity_gain > params.max_mirror_gain) {
+    doubt("it fits better with left and right exchanged, by " +
+          std::to_string(out.mirror_similarity_gain).substr(0, 6) + " of mutual information");
   }
 }
 
@@ -292,13 +271,22 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   const double fine_mm = std::clamp(inputs.boldref->grid.spacing_mm().minCoeff(), 1.5, 4.0);
   const MutualInformation fine =
       make_similarity(images, *inputs.bold_mask, fine_mm, 40000, context);
-  Candidate best =
-      optimise(fine, candidates.front().bold_to_t1w, images.bold_center,
-               {.first_step = 1.0, .tolerance = 0.02, .max_rounds = 10, .line_evaluations = 12});
+  const RigidFit best =
+      fit_rigid(fine, candidates.front().bold_to_t1w, images.bold_center,
+                {.first_step = 1.0, .tolerance = 0.02, .max_rounds = 10, .line_evaluations = 12});
   Outputs out;
   out.start = starts[candidates.front().start].name;
-  out.bold_to_t1w = best.bold_to_t1w;
-  refine_on_edges(inputs, params, images, fine, context, out);
+  out.bold_to_t1w = best.map;
+  WhiteMatterEdge edge = white_matter_edge(*inputs.t1w, *inputs.t1w_mask, kEdgePoints, context);
+  if (edge.point_mm.size() < kLeastEdgePoints) edge = {};
+  refine_on_edges(edge, params, images, fine, out);
+  if (inputs.t1w_mirror != nullptr) {
+    const MirrorEvidence evidence =
+        mirror_evidence(fine, edge, images.bold_brain, out.bold_to_t1w, *inputs.t1w_mirror,
+                        images.bold_center, context);
+    out.mirror_similarity_gain = evidence.similarity_gain;
+    out.mirror_edge_gain = evidence.edge_gain;
+  }
   out.cost = 2.0 - fine(out.bold_to_t1w);
   const Overlap shared = overlap(inputs, out.bold_to_t1w, context);
   out.dice = shared.dice;

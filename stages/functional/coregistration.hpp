@@ -16,7 +16,7 @@ inline constexpr std::string_view kReferences[] = {
     "Studholme 1999, Pattern Recognition 32:71, doi:10.1016/S0031-3203(98)00091-0",
     "Greve & Fischl 2009, NeuroImage 48:63, doi:10.1016/j.neuroimage.2009.06.060"};
 inline constexpr StageInfo kStage{.name = "coregistration",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "rigid map from the BOLD reference to the T1w",
                                   .references = kReferences};
 
@@ -25,11 +25,13 @@ struct Params {
   double max_refinement_mm = 15.0;
   double min_dice = 0.8;
   double max_header_rotation_deg = 30.0;
+  double max_mirror_gain = 0.001;
   bool operator==(const Params&) const = default;
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit) {
-  auto& [refine_on_edges, max_refinement_mm, min_dice, max_header_rotation_deg] = params;
+  auto& [refine_on_edges, max_refinement_mm, min_dice, max_header_rotation_deg, max_mirror_gain] =
+      params;
   visit("refine_on_edges", refine_on_edges, "", "refine on the white-matter edge", Limits{});
   visit("max_refinement_mm", max_refinement_mm, "mm",
         "a refinement that moves the head further is rejected", Limits::between(0.0, 100.0));
@@ -38,6 +40,9 @@ void for_each_field(P& params, F&& visit) {
   visit("max_header_rotation_deg", max_header_rotation_deg, "deg",
         "rotation against the headers above which a result is doubtful",
         Limits::between(0.0, 180.0));
+  visit("max_mirror_gain", max_mirror_gain, "NMI",
+        "a result is doubtful when it gets better by more with left and right exchanged",
+        Limits::between(0.0, 1.0));
 }
 
 struct Inputs {
@@ -45,6 +50,8 @@ struct Inputs {
   const Mask* bold_mask = nullptr; // on the grid of boldref
   const Volume* t1w = nullptr;     // bias-corrected, with or without skull
   const Mask* t1w_mask = nullptr;  // brain, on the grid of t1w
+  // Exchanges left and right of the T1w (mid_sagittal_reflection); null: not looked for.
+  const Affine* t1w_mirror = nullptr;
 };
 struct Outputs {
   Affine bold_to_t1w = Affine::Identity(); // RAS mm of the BOLD reference -> RAS mm of the T1w
@@ -55,7 +62,10 @@ struct Outputs {
   double header_rotation_deg = 0.0;
   double refinement_mm = 0.0; // how far the edge-based step moved it; 0 when not used
   double edge_contrast = 0.0; // grey/white contrast of the BOLD over the edge, %, NaN if unused
-  std::string start;          // the start that won: "header", "center_of_mass", ...
+  // How much better the BOLD fits with left and right exchanged: NMI, and cost of the edge.
+  double mirror_similarity_gain = 0.0; // 0 when not looked for
+  double mirror_edge_gain = 0.0;
+  std::string start; // the start that won: "header", "center_of_mass", ...
   bool edges_used = false;
   bool doubtful = false;
   std::string reason; // why doubtful, empty otherwise

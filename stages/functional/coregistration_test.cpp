@@ -10,6 +10,7 @@
 #include "stages/core/smooth.hpp"
 #include "stages/core/statistics.hpp"
 #include "stages/functional/kernels/head_phantom.hpp"
+#include "stages/functional/kernels/mirror_evidence.hpp"
 #include "stages/functional/kernels/powell.hpp"
 
 namespace boldmill::coregistration {
@@ -26,6 +27,7 @@ int tissue(const Eigen::Vector3d& p) {
   const Eigen::Vector3d q(p[0] / 65.0, (p[1] - 0.06 * p[0]) / 80.0, p[2] / (58.0 - 0.12 * p[1]));
   const double r = q.norm();
   if (r > 1.0) return 0;
+  if (p[2] < -20.0 && p[1] > 15.0) return 0; // below the frontal lobes: no turn fits as well
   if ((p - Eigen::Vector3d(8, 8, 12)).norm() < 13.0) return 1;
   if ((p - Eigen::Vector3d(-10, -15, 10)).norm() < 10.0) return 1;
   const double fold =
@@ -163,6 +165,43 @@ TEST(Powell, FindsTheMinimumOfABentValley) {
   EXPECT_TRUE(result.converged);
   EXPECT_NEAR(result.x[0], 1.0, 1e-2);
   EXPECT_NEAR(result.x[1], 1.0, 2e-2);
+}
+
+TEST(Mirror, ReflectsAboutThePlaneThatTheTemplateCallsMiddle) {
+  Affine to_template = rigid_matrix({{4.0, -7.0, 2.0}, {0.1, -0.05, 0.2}}, {0.0, 0.0, 0.0});
+  to_template.topLeftCorner<3, 3>() *= 1.1;
+  const Affine mirror = mid_sagittal_reflection(to_template);
+  EXPECT_NEAR(mirror.determinant(), -1.0, 1e-12);
+  const Eigen::Vector4d p(30.0, -20.0, 10.0, 1.0);
+  const Eigen::Vector4d at = to_template * p;
+  const Eigen::Vector4d there = to_template * (mirror * p);
+  EXPECT_NEAR(there[0], -at[0], 1e-9);
+  EXPECT_NEAR(there[1], at[1], 1e-9);
+  EXPECT_NEAR(there[2], at[2], 1e-9);
+}
+
+// The voxels of the BOLD in reverse order along x, under the same header: an exchanged brain.
+TEST(Mirror, ExchangedSidesAreNoticedAndRightOnesAreNot) {
+  Pair pair = make_pair(kWhole, rigid_matrix({{3.0, -2.0, 4.0}, {0.03, 0.02, -0.04}}, {0, 0, 0}));
+  const Affine mirror = mid_sagittal_reflection(Affine::Identity());
+  const auto with_mirror = [&] {
+    return run({&pair.bold, &pair.bold_mask, &pair.t1w, &pair.t1w_mask, &mirror}, {}, {});
+  };
+  const Outputs right = with_mirror();
+  EXPECT_LT(right.mirror_similarity_gain, -0.005);
+  EXPECT_FALSE(right.doubtful) << right.reason;
+  const auto reverse = [](auto& image) {
+    const auto width = image.grid.shape[0];
+    for (auto row = image.data.begin(); row != image.data.end(); row += width)
+      std::reverse(row, row + width);
+  };
+  reverse(pair.bold);
+  reverse(pair.bold_mask);
+  const Outputs exchanged = with_mirror();
+  EXPECT_GT(exchanged.mirror_similarity_gain, 0.005);
+  EXPECT_TRUE(exchanged.doubtful);
+  EXPECT_NE(exchanged.reason.find("left and right exchanged"), std::string::npos)
+      << exchanged.reason << exchanged.start;
 }
 
 } // namespace
