@@ -113,6 +113,7 @@ struct GateParams {
   double min_coreg_dice = 0.7;
   double min_norm_dice = 0.85;
   double min_norm_jacobian = 0.0;
+  double max_mirror_gain = 0.005;
   bool operator==(const GateParams&) const = default;
 };
 template <class P, class F>
@@ -120,7 +121,7 @@ void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, GateParams>
 {
   auto& [fd_exclusion_mm, max_fd_share, min_time_s, min_coreg_dice, min_norm_dice,
-         min_norm_jacobian] = params;
+         min_norm_jacobian, max_mirror_gain] = params;
   visit("fd_exclusion_mm", fd_exclusion_mm, "mm",
         "framewise displacement that counts against a run", Limits::between(0.0, 100.0));
   visit("max_fd_share", max_fd_share, "",
@@ -135,6 +136,9 @@ void for_each_field(P& params, F&& visit)
         "people whose brain mask overlaps the template's less fail", Limits::between(0.0, 1.0));
   visit("min_norm_jacobian", min_norm_jacobian, "",
         "people whose warp has a smaller Jacobian determinant fail", Limits::between(-10.0, 1.0));
+  visit("max_mirror_gain", max_mirror_gain, "NMI",
+        "runs that fit the T1w better by more with left and right exchanged fail",
+        Limits::between(0.0, 1.0));
 }
 
 // What the group stage does.

@@ -13,13 +13,14 @@
 #include "stages/core/smooth.hpp"
 #include "stages/core/statistics.hpp"
 #include "stages/functional/bold_resampling.hpp"
+#include "stages/functional/kernels/mirror_evidence.hpp"
 
 namespace boldmill::graph {
 
 void archive(cache::Archive& a, RunResult& r) {
-  a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mean_fd_mm,
-    r.mean_std_dvars, r.slice_reference_s, r.confound_names, r.confounds, r.series, r.coverage,
-    r.warnings);
+  a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mirror_gain,
+    r.mean_fd_mm, r.mean_std_dvars, r.slice_reference_s, r.confound_names, r.confounds, r.series,
+    r.coverage, r.warnings);
 }
 
 namespace {
@@ -233,9 +234,10 @@ private:
     });
     e.mask = bold_mask::run({&e.reference.reference, nullptr}, c_.bold_mask, context_);
     e.coreg = study_.cache.value<coregistration::Outputs>(keys.coregistration, [&] {
+      const Affine mirror = mid_sagittal_reflection(anatomy_.fit.affine.t1w_to_template);
       return timed(out_.resources, "coregistration", run_.run_id, [&] {
         return coregistration::run(
-            {&e.reference.reference, &e.mask.mask, &anatomy_.t1w, &anatomy_.fit.mask},
+            {&e.reference.reference, &e.mask.mask, &anatomy_.t1w, &anatomy_.fit.mask, &mirror},
             c_.coregistration, context_);
       });
     });
@@ -268,6 +270,7 @@ private:
     result.n_dummies = e.dummies.n;
     result.coreg_dice = e.coreg.dice;
     result.coreg_cost = e.coreg.cost;
+    result.mirror_gain = e.coreg.mirror_similarity_gain;
     note_doubts(e.motion, e.coreg, e.mask, result);
     result.slice_reference_s = correct_slices(e.dummies.n);
     add_confounds(e.motion, e.coreg, e.mask.mask, result);
@@ -388,6 +391,13 @@ private:
                                        std::to_string(result.coreg_dice).substr(0, 5) +
                                        ", expected at least " +
                                        std::to_string(c_.gates.min_coreg_dice).substr(0, 5));
+    }
+    if (result.mirror_gain > c_.gates.max_mirror_gain) {
+      throw Error(ErrorKind::gate,
+                  run_.run_id + ": left and right look exchanged against the T1w (similarity " +
+                      std::to_string(result.mirror_gain).substr(0, 6) +
+                      " higher when mirrored, expected at most gates.max_mirror_gain = " +
+                      std::to_string(c_.gates.max_mirror_gain).substr(0, 6) + ")");
     }
   }
 

@@ -15,6 +15,7 @@ struct RunResult {
   double tsnr = 0.0;
   double coreg_dice = 0.0;
   double coreg_cost = 0.0;
+  double mirror_gain = 0.0; // of the similarity when left and right are exchanged
   double mean_fd_mm = 0.0;
   double mean_std_dvars = 0.0;
   double slice_reference_s = 0.0; // volume t stands for t * tr_s + this; NaN: not corrected
