@@ -16,7 +16,7 @@ namespace boldmill::boldref {
 inline constexpr std::string_view kReferences[] = {
     "Esteban 2019, Nature Methods 16:111, doi:10.1038/s41592-018-0235-4"};
 inline constexpr StageInfo kStage{.name = "boldref",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "robust reference volume of a BOLD run",
                                   .references = kReferences};
 

@@ -22,7 +22,7 @@ inline constexpr std::string_view kReferences[] = {
     "Jenkinson 2002, NeuroImage 17:825, doi:10.1006/nimg.2002.1132",
     "Esteban 2019, Nature Methods 16:111, doi:10.1038/s41592-018-0235-4"};
 inline constexpr StageInfo kStage{.name = "head_motion",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "rigid head motion of every volume to the reference",
                                   .references = kReferences};
 

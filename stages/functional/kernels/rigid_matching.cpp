@@ -11,6 +11,7 @@ namespace boldmill {
 namespace {
 
 constexpr double kHeadRadiusMm = 80.0;
+constexpr double kGainScaleMm = 60.0;
 constexpr std::size_t kFewestPoints = 50;
 constexpr double kGoodCorrelation = 0.95;
 constexpr double kFarStepMm = 1.5;
@@ -80,7 +81,6 @@ RigidReference::Level RigidReference::make_level(const Volume& reference, double
   const int mx = border_margin(grid_.shape[0]);
   const int my = border_margin(grid_.shape[1]);
   const int mz = border_margin(grid_.shape[2]);
-  constexpr float kHalf = 0.5F;
   for (int k = mz; k < grid_.shape[2] - mz; ++k) {
     for (int j = my; j < grid_.shape[1] - my; ++j) {
       for (int i = mx; i < grid_.shape[0] - mx; ++i) {
@@ -94,7 +94,6 @@ RigidReference::Level RigidReference::make_level(const Volume& reference, double
       }
     }
   }
-  (void)kHalf;
   const auto wanted = std::min(points.size(), static_cast<std::size_t>(n_points));
   const auto steeper = [](const Point& a, const Point& b) {
     const float ga = a.gradient.squaredNorm();
@@ -122,8 +121,11 @@ RigidReference::Level RigidReference::make_level(const Volume& reference, double
     level.z.push_back(static_cast<float>(k));
     const Eigen::Vector3d g = points[n].gradient.cast<double>();
     const Eigen::Vector3d arm = grid_.to_mm(Eigen::Vector3d(i, j, k)) - center_mm_;
-    Vector8 row;
-    row << points[n].value, 1.0, g, arm.cross(g);
+    Row row;
+    const Eigen::Vector3d at = arm / kGainScaleMm;
+    const auto value = static_cast<double>(points[n].value);
+    row << value, 1.0, g, arm.cross(g), value * at, value * at.cwiseProduct(at),
+        value * at[0] * at[1], value * at[0] * at[2], value * at[1] * at[2];
     level.design.col(static_cast<Eigen::Index>(n)) = row.cast<float>();
     level.normal += row * row.transpose();
   }
@@ -140,8 +142,8 @@ RigidMatch RigidReference::run_level(const Level& level, const Affine& start,
   double previous_step = 0.0;
   for (int iteration = 0; iteration < options_.max_iterations; ++iteration) {
     const Eigen::Matrix4f to_voxel = (from_mm * match.ref_to_volume * grid_.affine).cast<float>();
-    Matrix8 normal = level.normal;
-    Vector8 right = Vector8::Zero();
+    Normal normal = level.normal;
+    Row right = Row::Zero();
     double square = 0.0;
     double sum = 0.0;
     std::size_t n_inside = 0;
@@ -157,7 +159,7 @@ RigidMatch RigidReference::run_level(const Level& level, const Affine& start,
             to_voxel.topRightCorner<3, 1>();
         const auto row = level.design.col(static_cast<Eigen::Index>(n));
         if (!interior.contains(p)) {
-          const Vector8 r = row.cast<double>();
+          const Row r = row.cast<double>();
           normal -= r * r.transpose();
           continue;
         }
@@ -175,9 +177,9 @@ RigidMatch RigidReference::run_level(const Level& level, const Affine& start,
     match.iterations = iteration + 1;
     if (n_inside < kFewestPoints) return match;
     // Scale to unit diagonal: intensities and millimetres have nothing in common.
-    const Vector8 scale = normal.diagonal().cwiseMax(1e-30).cwiseSqrt().cwiseInverse();
-    const Matrix8 scaled = scale.asDiagonal() * normal * scale.asDiagonal();
-    const Vector8 solution = scale.asDiagonal() * scaled.ldlt().solve(scale.asDiagonal() * right);
+    const Row scale = normal.diagonal().cwiseMax(1e-30).cwiseSqrt().cwiseInverse();
+    const Normal scaled = scale.asDiagonal() * normal * scale.asDiagonal();
+    const Row solution = scale.asDiagonal() * scaled.ldlt().solve(scale.asDiagonal() * right);
     const double count = static_cast<double>(n_inside);
     const double variance = square - sum * sum / count;
     if (!solution.allFinite() || !(solution[0] > 1e-6) || !(variance > 0.0)) return match;
@@ -187,7 +189,7 @@ RigidMatch RigidReference::run_level(const Level& level, const Affine& start,
     const double covariance = right[0] - r_mean * sum;
     match.correlation = covariance / std::sqrt(std::max(variance * r_variance, 1e-300));
 
-    const Eigen::Matrix<double, 6, 1> delta = solution.tail<6>() / solution[0];
+    const Eigen::Matrix<double, 6, 1> delta = solution.segment<6>(2) / solution[0];
     const Affine step = small_motion(delta, center_mm_);
     const double step_mm = rms_displacement_mm(step, Affine::Identity(), center_mm_, kHeadRadiusMm);
     match.ref_to_volume = match.ref_to_volume * rigid_inverse(step);

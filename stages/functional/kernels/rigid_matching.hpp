@@ -3,10 +3,12 @@
 // doi:10.1023/B:VISI.0000011205.11775.fd).
 //
 // At a pose A (reference mm -> volume mm) the volume is explained by the reference:
-//   V(A x_i) = alpha R(x_i) + beta + J_i gamma + noise,  J_i = [g_i', ((x_i - c) x g_i)']
-// with g the gradient of R. Gain, offset and step are solved together, so a global change of signal
-// does not pull the pose; delta = gamma / alpha moves it: A <- A W(delta)^-1. The normal matrix is
-// fixed; points that fall outside the volume are subtracted from it.
+//   V(A x_i) = (alpha + q(x_i)) R(x_i) + beta + J_i gamma + noise,  J_i = [g_i', ((x_i - c) x
+//   g_i)']
+// with g the gradient of R and q a quadratic polynomial without constant. Gain, offset and step are
+// solved together, so neither a global change of signal nor the receive field of the coil, through
+// which the head moves, pulls the pose; delta = gamma / alpha moves it: A <- A W(delta)^-1. The
+// normal matrix is fixed; points that fall outside the volume are subtracted from it.
 #pragma once
 
 #include <Eigen/Dense>
@@ -55,15 +57,15 @@ public:
   [[nodiscard]] std::size_t n_points() const { return levels_.front().x.size(); }
 
 private:
-  static constexpr int kUnknowns = 8; // alpha, beta, six of the step
-  using Vector8 = Eigen::Matrix<double, kUnknowns, 1>;
-  using Matrix8 = Eigen::Matrix<double, kUnknowns, kUnknowns>;
+  static constexpr int kUnknowns = 17; // alpha, beta, six of the step, nine of q
+  using Row = Eigen::Matrix<double, kUnknowns, 1>;
+  using Normal = Eigen::Matrix<double, kUnknowns, kUnknowns>;
 
   struct Level {
     Eigen::Vector3d sigma_voxels;
     std::vector<float> x, y, z;                             // voxel coordinates of the points
     Eigen::Matrix<float, kUnknowns, Eigen::Dynamic> design; // columns: one point each
-    Matrix8 normal;
+    Normal normal;
   };
 
   [[nodiscard]] Level make_level(const Volume& reference, double fwhm_mm, int n_points) const;
