@@ -117,6 +117,13 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
       ->check(CLI::IsMember({"none", "minimal", "all"}))
       ->capture_default_str()
       ->group("Execution");
+  app.add_option(
+         "--output-spaces", options.output_spaces,
+         "where images are written: T1w, boldref (func), templates by their space, each but "
+         "boldref with :res-<mm> if wanted, e.g. MNI152NLin2009cAsym:res-1.5; default the "
+         "target template at target.spacing_mm")
+      ->expected(1, 1 << 20)
+      ->group("Execution");
   app.add_flag("--dry-run", options.dry_run, "print the plan and stop")->group("Execution");
   app.add_flag("--force", options.force, "process again what is already done")->group("Execution");
   app.add_flag("--stop-on-first-failure", options.stop_on_first_failure,
@@ -173,6 +180,7 @@ graph::StudyRequest request_of(const RunOptions& options, const std::string& com
   parse_shard(options.shard, request);
   request.force = options.force;
   request.write_volumes = options.write_volumes;
+  request.output_spaces = options.output_spaces;
   request.command = command;
   return request;
 }

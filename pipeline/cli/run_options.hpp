@@ -25,6 +25,7 @@ struct RunOptions {
   std::string shard;
   bool dry_run = false, force = false, stop_on_first_failure = false, skip_validation = false;
   std::string write_volumes = "none";
+  std::vector<std::string> output_spaces;
   std::string progress = "auto";
   int verbosity = 0;
 };

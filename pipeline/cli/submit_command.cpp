@@ -40,6 +40,8 @@ std::string run_arguments(const RunOptions& run) {
   std::vector<std::string> assignments = layers_of(run).assignments;
   add_list("--set", assignments);
   add_list("--path", run.paths);
+  add("--write-volumes", run.write_volumes == "none" ? "" : run.write_volumes);
+  add_list("--output-spaces", run.output_spaces);
   add("--work-dir", run.work_dir.empty() ? "" : fs::absolute(run.work_dir).string());
   return text;
 }

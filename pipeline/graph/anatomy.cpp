@@ -131,6 +131,7 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
   });
   out.fit.mask = brain.mask;
   out.fit.brain_ml = brain.volume_ml;
+  out.fit.skull_stripped = brain.skull_stripped;
   // Brain to brain: scalp and neck, which the template lacks, no longer pull.
   const auto from_head = out.fit.affine.t1w_to_template;
   const auto from_brain = study.cache.value<affine::Outputs>(keys.brain_affine, [&] {
@@ -171,7 +172,8 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     });
     out.csf = std::move(tissues.csf);
     out.white_matter = std::move(tissues.wm);
-    if (study.write_volumes != "none") write_anatomy_volumes(study, session, out, context);
+    if (study.write_volumes != "none")
+      write_anatomy_volumes(study, session, out, tissues.gm, context);
   } else {
     out.t1w = Volume();
   }

@@ -15,6 +15,7 @@ struct AnatomyFit {
   affine::Outputs affine;
   Mask mask; // on the T1w grid
   double brain_ml = 0.0;
+  bool skull_stripped = false; // the T1w was brain-only
   normalization::Outputs normalization;
 };
 

@@ -285,10 +285,10 @@ private:
                        e.mask.mask,
                        e.coreg.bold_to_t1w,
                        e.motion.ref_to_volume,
-                       anatomy_.fit.normalization.template_to_moving,
+                       anatomy_,
                        {}};
     if (study_.write_volumes == "all") {
-      (void)correct_slices(e.dummies.n);
+      volumes.start_s = correct_slices(e.dummies.n);
       volumes.bold = VolumeSource(bold());
     }
     write_run_volumes(study_, session_, run_, volumes, context_);
@@ -443,7 +443,9 @@ std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {
       head_motion::peak_bytes({shape.n_voxels, shape.n_volumes, threads}, c.head_motion);
   work = std::max(work, boldref::peak_bytes({shape.n_voxels, shape.n_volumes}, c.boldref));
   const std::size_t resampling = bold_resampling::working_bytes(
-      {shape.n_voxels, shape.n_volumes, study.target.voxels.size(), threads}, {});
+      {shape.n_voxels, shape.n_volumes,
+       std::max(study.target.voxels.size(), largest_output_voxels(study)), threads},
+      {});
   work = std::max(work, series + resampling +
                             dvars::peak_bytes({shape.n_volumes, shape.n_voxels / 3}, c.dvars));
   return series + work;

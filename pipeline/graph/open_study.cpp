@@ -69,6 +69,24 @@ void claim_output(const Study& study, const fs::path& work) {
   }
 }
 
+// From the output folder to the dataset when both lie near each other; else the dataset's folder
+// alone, for paths of the machine do not enter outputs.
+std::string raw_link(const Study& study) {
+  std::error_code code;
+  const fs::path link = fs::relative(study.index.root, study.out, code);
+  if (code || link.empty() || link.string().starts_with("../../..")) {
+    return fs::absolute(study.index.root).lexically_normal().filename().string();
+  }
+  return link.generic_string();
+}
+
+// Images are written before the group level describes the dataset.
+void describe_output(const Study& study) {
+  report::ReportInfo info{BOLDMILL_VERSION, study.index.description.name, {}, {}, {}};
+  info.raw_link = raw_link(study);
+  report::write_dataset_description(study.out, info);
+}
+
 } // namespace
 
 std::string program_version() { return std::string("boldmill ") + BOLDMILL_VERSION; }
@@ -105,6 +123,12 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
   study->out = request.out;
   study->force = request.force;
   study->write_volumes = request.write_volumes;
+  study->output_spaces = parse_output_spaces(request.output_spaces);
+  if (!request.output_spaces.empty() && request.write_volumes == "none") {
+    throw Error(ErrorKind::usage,
+                "--output-spaces: no images are written, expected --write-volumes "
+                "minimal or all with it");
+  }
   if (!dry && request.use_cache) study->digests.keep_in(work / "digests");
   study->taxonomy = load_taxonomy(study->config);
   store::CohortHeader& header = study->header;
@@ -121,6 +145,7 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
   header.taxonomy_sha256 = cache::sha256_hex(config::canonical_text(study->taxonomy));
   if (!dry) {
     claim_output(*study, work);
+    if (study->write_volumes != "none") describe_output(*study);
     for (const fs::path& swept : {study->out, study->out / "tables", work / "digests"}) {
       cache::sweep_leftovers(swept);
     }
@@ -134,6 +159,7 @@ void finish_study(Study& study, const Context& context) {
   study.header.config_json = config::to_json(study.config).dump();
   study.header.config_sha256 = cache::sha256_hex(study.header.config_json);
   study.header.atlases = atlas_records(study.target);
+  if (study.write_volumes != "none") prepare_output_spaces(study, context);
 }
 
 } // namespace boldmill::graph

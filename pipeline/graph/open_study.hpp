@@ -17,6 +17,7 @@ struct StudyRequest {
   std::size_t n_shards = 1;
   bool force = false;
   std::string write_volumes = "none";
+  std::vector<std::string> output_spaces; // tokens, see output_spaces.hpp
   bool use_cache = true;
   std::string command;
 };

@@ -11,6 +11,7 @@
 #include "pipeline/bids/index.hpp"
 #include "pipeline/cache/cache.hpp"
 #include "pipeline/config/config.hpp"
+#include "pipeline/graph/output_spaces.hpp"
 #include "pipeline/image_io/digest.hpp"
 #include "pipeline/store/records.hpp"
 #include "stages/anatomy/tissue.hpp"
@@ -63,6 +64,7 @@ struct Study {
   mutable Digests digests{std::filesystem::path{}};
   bool force = false;
   std::string write_volumes = "none";
+  std::vector<OutputSpace> output_spaces; // where images are written, see write_volumes
 
   [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;
 };

@@ -32,58 +32,25 @@ const config::ExternalFile* file_of(const config::Config& config, const std::str
   return found == config.files.end() ? nullptr : &found->second;
 }
 
-std::vector<spaces::TemplateInfo> templates_of(const config::Config& config,
-                                               const spaces::SearchPath& search) {
-  std::vector<spaces::TemplateInfo> templates = spaces::find_templates(search);
-  if (const auto* brain = file_of(config, "nlin6_brain")) {
-    spaces::TemplateFiles files;
-    files.brain = brain->path;
-    files.space = std::string(spaces::kCircuitSpace);
-    templates.insert(templates.begin(), spaces::template_from_files(files));
-  }
-  return templates;
-}
-
-spaces::TemplateInfo target_template(const config::Config& config,
-                                     const std::vector<spaces::TemplateInfo>& templates) {
-  if (const auto* brain = file_of(config, "template_brain")) {
-    spaces::TemplateFiles files;
-    files.brain = brain->path;
-    if (const auto* mask = file_of(config, "template_mask")) files.mask = mask->path;
-    if (config.target.template_name != "auto") files.space = config.target.template_name;
-    return spaces::template_from_files(files);
-  }
-  const std::string& name = config.target.template_name;
-  return spaces::select_template(templates, name == "auto" ? "default" : name);
-}
-
+// Each warp once.
 class Warps {
 public:
   Warps(const config::Config& config, const cache::Cache& cache, const Context& context)
-      : cache_(cache), context_(context) {
-    limits_.min_dice = std::max(limits_.min_dice, config.target.min_template_dice);
-  }
+      : config_(config), cache_(cache), context_(context) {}
 
   const spaces::SpaceMap* of(const std::optional<spaces::WarpRequest>& request) {
     if (!request) return nullptr;
-    const std::string key =
-        cache::node_key("space_map", spaces::kSpaceMapVersion,
-                        config::Json(std::vector<double>{limits_.min_dice, limits_.min_correlation,
-                                                         limits_.min_jacobian})
-                            .dump(),
-                        {request->from.sha256, request->to.sha256});
-    auto& map = maps_[key];
+    auto& map = maps_[request->from.sha256 + request->to.sha256];
     if (map.from_name.empty()) {
-      map = cache_.value<spaces::SpaceMap>(
-          key, [&] { return spaces::space_map(request->from, request->to, limits_, context_); });
+      map = template_warp(config_, cache_, request->from, request->to, context_);
     }
     return &map;
   }
 
 private:
+  const config::Config& config_;
   const cache::Cache& cache_;
   const Context& context_;
-  spaces::WarpLimits limits_;
   std::map<std::string, spaces::SpaceMap> maps_;
 };
 
@@ -145,6 +112,46 @@ RegionSet taxonomy_regions(const taxonomy::Taxonomy& taxonomy, const RegionSet& 
 
 } // namespace
 
+std::vector<spaces::TemplateInfo> installed_templates(const config::Config& config) {
+  std::vector<spaces::TemplateInfo> templates =
+      spaces::find_templates(spaces::default_search_path());
+  if (const auto* brain = file_of(config, "nlin6_brain")) {
+    spaces::TemplateFiles files;
+    files.brain = brain->path;
+    files.space = std::string(spaces::kCircuitSpace);
+    templates.insert(templates.begin(), spaces::template_from_files(files));
+  }
+  return templates;
+}
+
+spaces::TemplateInfo target_template(const config::Config& config,
+                                     const std::vector<spaces::TemplateInfo>& templates) {
+  if (const auto* brain = file_of(config, "template_brain")) {
+    spaces::TemplateFiles files;
+    files.brain = brain->path;
+    if (const auto* mask = file_of(config, "template_mask")) files.mask = mask->path;
+    if (config.target.template_name != "auto") files.space = config.target.template_name;
+    return spaces::template_from_files(files);
+  }
+  const std::string& name = config.target.template_name;
+  return spaces::select_template(templates, name == "auto" ? "default" : name);
+}
+
+spaces::SpaceMap template_warp(const config::Config& config, const cache::Cache& cache,
+                               const spaces::TemplateInfo& from, const spaces::TemplateInfo& to,
+                               const Context& context) {
+  spaces::WarpLimits limits;
+  limits.min_dice = std::max(limits.min_dice, config.target.min_template_dice);
+  const std::string key =
+      cache::node_key("space_map", spaces::kSpaceMapVersion,
+                      config::Json(std::vector<double>{limits.min_dice, limits.min_correlation,
+                                                       limits.min_jacobian})
+                          .dump(),
+                      {from.sha256, to.sha256});
+  return cache.value<spaces::SpaceMap>(
+      key, [&] { return spaces::space_map(from, to, limits, context); });
+}
+
 void identify_file(const std::string& role, config::ExternalFile& file) {
   if (file.path.empty()) {
     throw Error(ErrorKind::usage, "files." + role + ": the stored configuration names " +
@@ -183,7 +190,7 @@ TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& tax
                            const cache::Cache& cache, const Context& context) {
   for (auto& [role, file] : config.files) identify_file(role, file);
   const spaces::SearchPath search = spaces::default_search_path();
-  const auto templates = templates_of(config, search);
+  const auto templates = installed_templates(config);
   const auto atlases = spaces::find_atlases(search);
   const spaces::TemplateInfo chosen = target_template(config, templates);
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "pipeline/graph/study.hpp"
+#include "pipeline/spaces/templates.hpp"
+#include "pipeline/spaces/warps.hpp"
 
 namespace boldmill::graph {
 
@@ -11,6 +13,22 @@ namespace boldmill::graph {
 // a warp is not good enough.
 [[nodiscard]] TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& taxonomy,
                                          const cache::Cache& cache, const Context& context);
+
+// The templates of the machine and of the configuration, and the one that is the target.
+[[nodiscard]] std::vector<spaces::TemplateInfo> installed_templates(const config::Config& config);
+[[nodiscard]] spaces::TemplateInfo
+target_template(const config::Config& config, const std::vector<spaces::TemplateInfo>& templates);
+
+// The warp between two templates, from the cache or computed. Errors: gate.
+[[nodiscard]] spaces::SpaceMap template_warp(const config::Config& config,
+                                             const cache::Cache& cache,
+                                             const spaces::TemplateInfo& from,
+                                             const spaces::TemplateInfo& to,
+                                             const Context& context);
+
+// Grids and warps of study.output_spaces; the target alone when none was asked for. Errors: usage
+// when a template is not here, gate as above.
+void prepare_output_spaces(Study& study, const Context& context);
 
 [[nodiscard]] std::vector<store::AtlasRecord> atlas_records(const TargetSpace& target);
 

@@ -1,6 +1,13 @@
-// Images beside the tables, as --write-volumes asks: none; minimal: T1w, masks and BOLD reference,
-// in their own and in template space; all: also the preprocessed series in template space.
+// Images and transforms beside the tables, with BIDS derivative names, as --write-volumes asks:
+//   none
+//   minimal  T1w, masks, tissue and BOLD reference, in their own and in every output space; the
+//            transforms between the spaces in ITK's format
+//   all      also the preprocessed series in every output space
+// Every image of another space is interpolated once, from the image as it was acquired (the series)
+// or as corrected for bias (the T1w). The table of names is in pipeline/graph/README.md.
 #pragma once
+
+#include <limits>
 
 #include "pipeline/graph/anatomy.hpp"
 #include "stages/core/transform.hpp"
@@ -8,20 +15,27 @@
 
 namespace boldmill::graph {
 
-// BIDS derivative names under sub-X/[ses-Y/]anat. Needs the anatomy's images. Errors: disk.
+// Under sub-X/[ses-Y/]anat. Needs the anatomy's images, and grey matter on the T1w grid.
+// Errors: disk.
 void write_anatomy_volumes(const Study& study, const bids::ParticipantSession& session,
-                           const Anatomy& anatomy, const Context& context);
+                           const Anatomy& anatomy, const Volume& grey_matter,
+                           const Context& context);
 
 struct RunVolumes {
   const Volume& boldref;
   const Mask& mask; // on boldref's grid
   const Affine& bold_to_t1w;
   const std::vector<Affine>& ref_to_volume;
-  const PointMap& template_to_t1w;
+  const Anatomy& anatomy;
   VolumeSource bold; // read only when the series is written
+  // To which time after a volume's start its slices were shifted; NaN when they were not.
+  double start_s = std::numeric_limits<double>::quiet_NaN();
 };
 // Under sub-X/[ses-Y/]func.
 void write_run_volumes(const Study& study, const bids::ParticipantSession& session,
                        const bids::BoldRun& run, const RunVolumes& volumes, const Context& context);
+
+// Voxels of the largest series that is written, for the memory estimate; 0 when none is.
+[[nodiscard]] std::size_t largest_output_voxels(const Study& study);
 
 } // namespace boldmill::graph

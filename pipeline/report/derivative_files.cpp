@@ -103,8 +103,7 @@ std::string methods_text(const store::CohortReader& cohort, const ReportInfo& in
   return t.str();
 }
 
-void write_derivative_files(const fs::path& out, const store::CohortReader& cohort,
-                            const ReportInfo& info) {
+void write_dataset_description(const fs::path& out, const ReportInfo& info) {
   std::error_code code;
   fs::create_directories(out, code);
   Json description = Json::object();
@@ -119,16 +118,28 @@ void write_derivative_files(const fs::path& out, const store::CohortReader& coho
   description["DatasetType"] = "derivative";
   description["GeneratedBy"] =
       Json::array({Json{{"Name", "boldmill"}, {"Version", info.generator_version}}});
+  if (!info.raw_link.empty()) {
+    description["DatasetLinks"] = Json{{"raw", info.raw_link}};
+  } else if (before.is_object() && before.contains("DatasetLinks")) {
+    description["DatasetLinks"] = before["DatasetLinks"];
+  }
   write_json(out / "dataset_description.json", description);
+  // BIDS knows neither boldref nor xfm files; fMRIPrep ignores them too.
+  bids::write_file_atomically(out / ".bidsignore",
+                              "*.h5\n**/*.h5\n*.html\nmethods.md\ntables\nlogs/\nfigures/"
+                              "\n.boldmill/\n*_relmat.tsv\n*_timeseries.tsv\n*_timeseries.json"
+                              "\n*_xfm.*\n*_boldref.*\n");
+}
+
+void write_derivative_files(const fs::path& out, const store::CohortReader& cohort,
+                            const ReportInfo& info) {
+  write_dataset_description(out, info);
   std::string readme = "# boldmill derivatives\n\n`cohort.h5` holds everything; `tables/` and "
                        "`index.html` show it; `methods.md` says how it was "
                        "made.\n\n" +
                        std::string(kIntendedUse) + "\n";
   if (!info.template_note.empty()) readme += "\nNote: " + info.template_note + ".\n";
   bids::write_file_atomically(out / "README.md", readme);
-  bids::write_file_atomically(out / ".bidsignore",
-                              "*.h5\n**/*.h5\n*.html\nmethods.md\ntables/\nlogs/\nfigures/"
-                              "\n.boldmill/\n*_relmat.tsv\n*_timeseries.tsv\n*_timeseries.json\n");
   bids::write_file_atomically(out / "methods.md", methods_text(cohort, info));
 }
 

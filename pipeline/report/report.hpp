@@ -15,18 +15,22 @@ struct ReportInfo {
   std::string dataset_name;      // of the input dataset, may be ""
   std::string template_note;     // e.g. "single-subject template (Colin27)", "" when none is needed
   std::vector<std::string> references; // "Author year, journal, doi:...", of the stages that ran
+  std::string raw_link; // where the input dataset is, seen from the output; "": as already written
 };
 
 // Throws usage when `out` holds the dataset_description.json of a dataset this program did not
 // make.
 void refuse_foreign_dataset(const std::filesystem::path& out);
 
+// dataset_description.json and .bidsignore in `out`, which is made when it is not there.
+void write_dataset_description(const std::filesystem::path& out, const ReportInfo& info);
+
 // dataset_description.json, README.md, .bidsignore, methods.md in `out`. Each by rename.
 void write_derivative_files(const std::filesystem::path& out, const store::CohortReader& cohort,
                             const ReportInfo& info);
 
-// The methods paragraph in Markdown with the parameters of the effective configuration, and how many
-// runs had which correction.
+// The methods paragraph in Markdown with the parameters of the effective configuration, and how
+// many runs had which correction.
 [[nodiscard]] std::string methods_text(const store::CohortReader& cohort, const ReportInfo& info);
 
 // tables/{runs,circuit_measures,circuit_scores,predictions_<target>}.{tsv,json}; tables without
