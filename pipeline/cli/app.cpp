@@ -12,6 +12,7 @@
 #include "pipeline/cli/simulate_command.hpp"
 #include "pipeline/cli/stage_list.hpp"
 #include "pipeline/cli/validate_command.hpp"
+#include "pipeline/config/sections.hpp"
 
 namespace boldmill::cli {
 namespace {
@@ -54,7 +55,9 @@ void add_validate(CLI::App& app, ValidateOptions& options, RunOptions& selection
 void add_plan(CLI::App& app, RunOptions& options, std::string& format, Action& action) {
   CLI::App* plan =
       app.add_subcommand("plan", "the tasks with estimated memory and time; runs nothing");
+  options.level = "all";
   add_run_options(*plan, options, true);
+  plan->get_option("level")->required(false)->capture_default_str();
   plan->add_option("--format", format, "text, json or dot")
       ->check(CLI::IsMember({"text", "json", "dot"}))
       ->capture_default_str();
@@ -154,12 +157,27 @@ const std::vector<std::string>& verbs() {
   return names;
 }
 
+// A first word that is nothing on disk and nearly a verb is meant as one.
+void refuse_mistyped_verb(const std::string& word) {
+  std::error_code code;
+  if (word.starts_with('-') || word.find('/') != std::string::npos ||
+      std::filesystem::exists(word, code)) {
+    return;
+  }
+  const std::string near = config::nearest(word, verbs());
+  if (near.empty()) return;
+  throw Error(ErrorKind::usage, bids::display(word) +
+                                    ": neither a verb nor a folder, did you mean " + near +
+                                    "? (boldmill --help lists the verbs)");
+}
+
 // `run` is understood unless the first word is a verb or asks for help or the version.
 std::vector<std::string> with_verb(int argc, const char* const* argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   if (words.empty()) return {"--help"};
   const std::string& first = words.front();
   const bool known = std::find(verbs().begin(), verbs().end(), first) != verbs().end();
+  if (!known) refuse_mistyped_verb(first);
   if (!known && first != "-h" && first != "--help" && first != "--version")
     words.insert(words.begin(), "run");
   return words;

@@ -57,6 +57,11 @@ int rerun_command(const RerunOptions& options, const std::string& command) {
   const Context context = process_context();
   const store::CohortReader stored(options.file);
   graph::StudyRequest request;
+  std::error_code code;
+  if (fs::equivalent(options.file, fs::path(options.out) / "cohort.h5", code)) {
+    throw Error(ErrorKind::usage, "rerun: FILE lies in the folder of --out, where nothing would be "
+                                  "repeated; give a folder of its own");
+  }
   request.bids_dir = options.bids_dir;
   request.out = options.out;
   request.work_dir = options.execution.work_dir;

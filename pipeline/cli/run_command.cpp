@@ -1,5 +1,6 @@
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 
@@ -8,6 +9,8 @@
 #include "pipeline/cli/process.hpp"
 #include "pipeline/cli/progress.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/cli/validate_check.hpp"
+#include "pipeline/config/sections.hpp"
 #include "pipeline/graph/cohort.hpp"
 #include "pipeline/graph/plan.hpp"
 #include "pipeline/schedule/run_study.hpp"
@@ -29,17 +32,29 @@ void print_notes(const bids::BidsIndex& index, int verbosity) {
   if (hidden > 0) std::fprintf(stderr, "%zu notes on the dataset, see boldmill validate\n", hidden);
 }
 
-void refuse_if_nothing_runs(const graph::Study& study) {
-  for (const auto& session : study.index.sessions) {
-    if (session.problem.empty() && !session.runs.empty()) return;
-  }
-  throw Error(ErrorKind::dataset,
-              bids::display(study.index.root.filename().string()) +
-                  ": nothing can be processed, expected a T1w and a BOLD run of someone; "
-                  "boldmill validate says why");
+void refuse_if_nothing_runs(const graph::Study& study, const RunOptions& options) {
+  if (options.level == "group" || options.skip_validation) return;
+  const std::string reason = reason_nothing_runs(study.index);
+  if (reason.empty()) return;
+  throw Error(ErrorKind::dataset, bids::display(study.index.root.filename().string()) +
+                                      ": nothing can be processed: " + bids::display(reason, 1000) +
+                                      "; boldmill validate says more");
 }
 
-bool print_summary(const schedule::StudyResult& result) {
+// The prediction would be `not_done` at the end; a slip of the pen should be seen at once.
+void warn_of_absent_targets(const graph::Study& study) {
+  std::vector<std::string> columns;
+  for (const std::string& name : study.index.participants.names()) columns.push_back(name);
+  for (const std::string& target : study.config.cohort.targets) {
+    if (std::find(columns.begin(), columns.end(), target) != columns.end()) continue;
+    const std::string near = config::nearest(target, columns);
+    std::fprintf(stderr, "warning: cohort.targets: %s is not a column of participants.tsv%s\n",
+                 bids::display(target).c_str(),
+                 near.empty() ? "" : (", did you mean " + bids::display(near) + "?").c_str());
+  }
+}
+
+bool print_summary(const schedule::StudyResult& result, double wall_s) {
   std::size_t n_failed = 0;
   std::size_t n_warned = 0;
   for (const auto& run : result.runs) {
@@ -60,7 +75,7 @@ bool print_summary(const schedule::StudyResult& result) {
       "%zu runs of %zu participant-sessions: %zu fine, %zu with warnings, %zu failed or excluded; "
       "%.1f s, peak memory %.0f MB\n",
       result.runs.size(), result.n_people_done, result.runs.size() - n_failed - n_warned, n_warned,
-      n_failed, result.wall_s, static_cast<double>(usage.ru_maxrss) / 1e3);
+      n_failed, wall_s, static_cast<double>(usage.ru_maxrss) / 1e3);
   return n_failed == 0 && result.people.empty();
 }
 
@@ -97,7 +112,10 @@ int group_level(const graph::Study& study, const std::string& command,
     std::printf("%-12s %s\n", what, path.c_str());
   };
   show("cohort", study.out / "cohort.h5");
-  show("scores", study.out / "tables" / "circuit_scores.tsv");
+  const bool scored =
+      std::none_of(summary.not_done.begin(), summary.not_done.end(),
+                   [](const auto& item) { return item.analysis == "circuit_scores"; });
+  if (scored) show("scores", study.out / "tables" / "circuit_scores.tsv");
   for (const std::string& target : summary.predicted_targets) {
     show("predictions",
          study.out / "tables" / ("predictions_" + bids::safe_component(target) + ".tsv"));
@@ -119,9 +137,14 @@ bool print_left_out(const graph::CohortSummary& summary) {
 
 int run_command(const RunOptions& options, const std::string& command) {
   const Context context = process_context();
+  const double begun = graph::wall_s();
   const auto study = graph::open_study(request_of(options, command), options.dry_run, context);
   print_notes(study->index, options.verbosity);
-  if (options.level != "group") refuse_if_nothing_runs(*study);
+  refuse_if_nothing_runs(*study, options);
+  warn_of_absent_targets(*study);
+  if (options.progress != "none" && options.progress != "json") {
+    std::fputs("preparing the template and its regions\n", stderr);
+  }
   graph::finish_study(*study, context);
   for (const std::string& note : study->target.notes) {
     if (options.verbosity > 0) std::fprintf(stderr, "note: %s\n", note.c_str());
@@ -149,7 +172,7 @@ int run_command(const RunOptions& options, const std::string& command) {
       };
       result = schedule::run_study(*study, plan, execution);
     }
-    all_fine = print_summary(result);
+    all_fine = print_summary(result, graph::wall_s() - begun);
     if (result.fatal) throw Error(result.fatal->kind, result.fatal->message);
     if (result.interrupted)
       throw Error(ErrorKind::interrupted,
@@ -163,6 +186,7 @@ int run_command(const RunOptions& options, const std::string& command) {
 int plan_command(const RunOptions& options, const std::string& format) {
   const Context context = process_context();
   const auto study = graph::open_study(request_of(options, ""), true, context);
+  refuse_if_nothing_runs(*study, options);
   graph::finish_study(*study, context);
   const graph::Plan plan =
       graph::make_plan(*study, options.level != "group", options.level != "participant");

@@ -143,6 +143,21 @@ SessionCheck check_session(const bids::BidsIndex& index, const bids::Participant
 
 } // namespace
 
+std::string reason_nothing_runs(const bids::BidsIndex& index) {
+  std::string first = "expected a T1w and a BOLD run of someone";
+  bool named = false;
+  for (const bids::ParticipantSession& session : index.sessions) {
+    if (session.runs.empty()) continue;
+    const SessionCheck check = check_session(index, session, true);
+    for (const RunCheck& run : check.runs) {
+      if (run.problem.empty()) return "";
+      if (!named) first = run.problem;
+      named = true;
+    }
+  }
+  return first;
+}
+
 std::vector<SessionCheck> check_sessions(const bids::BidsIndex& index, bool headers,
                                          const Context& context) {
   std::vector<SessionCheck> checks(index.sessions.size());

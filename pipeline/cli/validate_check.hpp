@@ -30,6 +30,10 @@ struct SessionCheck {
 
 // Opens the sidecars, the events and, with `headers`, the image headers of every session. In the
 // order of the index, at any number of threads.
+// Why not one run of the dataset can be processed, "" when at least one can. Reads headers until
+// one is found.
+[[nodiscard]] std::string reason_nothing_runs(const bids::BidsIndex& index);
+
 [[nodiscard]] std::vector<SessionCheck> check_sessions(const bids::BidsIndex& index, bool headers,
                                                        const Context& context);
 

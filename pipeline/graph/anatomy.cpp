@@ -29,6 +29,7 @@ std::string number(double value) {
 // Voxels much finer than the anatomy needs are averaged: 0.67 mm heads cost three times the memory
 // of 1 mm ones and register no better at 2 mm.
 constexpr double kFinestVoxelMm = 0.95;
+constexpr double kAveragingSlack = 1.1; // edges are rounded up
 
 Volume read_t1w(const Study& study, const bids::AnatFile& file, const Context& context) {
   image_io::ReadReport report;
@@ -180,8 +181,16 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
   return out;
 }
 
-std::size_t anatomy_peak_bytes(const Study& study, std::size_t n_voxels) {
+std::size_t anatomy_peak_bytes(const Study& study, const Grid& t1w) {
   const auto& c = study.config;
+  // Fine voxels are averaged to 1 mm while both images are held; all else sees the averaged one.
+  const std::size_t n_raw = t1w.n_voxels();
+  const bool averaged = t1w.spacing_mm().minCoeff() < kFinestVoxelMm;
+  const auto n_voxels =
+      averaged ? std::min(n_raw, static_cast<std::size_t>(static_cast<double>(n_raw) *
+                                                          t1w.voxel_volume_mm3() * kAveragingSlack))
+               : n_raw;
+  const std::size_t reading = (2 * n_raw + n_voxels) * sizeof(float);
   const std::size_t n_template = study.target.brain.grid.n_voxels();
   const std::size_t held = 4 * n_voxels * sizeof(float); // raw, corrected, two tissue maps
   std::size_t peak = bias_field::peak_bytes({n_voxels}, c.bias_field);
@@ -189,7 +198,7 @@ std::size_t anatomy_peak_bytes(const Study& study, std::size_t n_voxels) {
   peak = std::max(peak, brain_mask::peak_bytes({n_voxels, n_template}, c.brain_mask));
   peak = std::max(peak, normalization::peak_bytes({n_voxels, n_template}, c.normalization));
   peak = std::max(peak, tissue::peak_bytes({n_voxels}, c.tissue));
-  return held + peak;
+  return std::max(reading, held + peak);
 }
 
 } // namespace boldmill::graph

@@ -45,6 +45,6 @@ struct Anatomy {
 [[nodiscard]] Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
                                   bool needs_images, const Context& context);
 
-[[nodiscard]] std::size_t anatomy_peak_bytes(const Study& study, std::size_t n_voxels);
+[[nodiscard]] std::size_t anatomy_peak_bytes(const Study& study, const Grid& t1w);
 
 } // namespace boldmill::graph

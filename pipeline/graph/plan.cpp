@@ -17,10 +17,10 @@ namespace {
 
 // Seconds per million voxels (anatomy) and per million voxel-volumes (runs) on one core, measured
 // on the machine of benchmarks/results.md. For admission order and ETA only.
-constexpr double kAnatomySecondsPerMillion = 3.0;
-constexpr double kAnatomySeconds = 12.0;
-constexpr double kRunSecondsPerMillion = 0.35;
-constexpr double kRunSeconds = 2.0;
+constexpr double kAnatomySecondsPerMillion = 0.2;
+constexpr double kAnatomySeconds = 9.0;
+constexpr double kRunSecondsPerMillion = 0.15;
+constexpr double kRunSeconds = 4.0;
 constexpr std::size_t kPersonBytes = std::size_t{64} << 20U;
 constexpr std::size_t kCohortBytes = std::size_t{256} << 20U;
 
@@ -62,7 +62,7 @@ PlanNode anatomy_node(const Study& study, std::size_t s) {
     return node;
   }
   const Grid& grid = std::get<image_io::NiftiHeader>(header).grid;
-  node.peak_bytes = anatomy_peak_bytes(study, grid.n_voxels());
+  node.peak_bytes = anatomy_peak_bytes(study, grid);
   node.estimated_s =
       kAnatomySeconds + kAnatomySecondsPerMillion * 1e-6 * static_cast<double>(grid.n_voxels());
   return node;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -13,17 +14,65 @@ namespace {
 constexpr const char* kIntendedUse = "Research use only. Not a medical device; scores and "
                                      "predictions are not for decisions about a person.";
 
-// A value of the configuration for running text.
+// A value of the configuration for running text; lists without brackets and quotes.
 std::string value(const Json& config, const char* section, const char* key) {
   if (!config.contains(section) || !config[section].contains(key)) return "?";
   const Json& found = config[section][key];
-  return found.is_string() ? found.get<std::string>() : found.dump();
+  if (!found.is_array()) return found.is_string() ? found.get<std::string>() : found.dump();
+  std::string text;
+  for (const Json& item : found) {
+    text += (text.empty() ? "" : ", ") + (item.is_string() ? item.get<std::string>() : item.dump());
+  }
+  return text.empty() ? "none" : text;
 }
 
 // The description already there, null when there is none that can be read.
 Json description_in(const fs::path& out) {
   std::ifstream file(out / "dataset_description.json");
   return file ? Json::parse(file, nullptr, false) : Json();
+}
+
+std::string template_text(const store::CohortReader& cohort) {
+  const auto& atlases = cohort.header().atlases;
+  return atlases.empty() ? "no regions" : atlases.front().space;
+}
+
+std::string regions_text(const store::CohortReader& cohort) {
+  std::string text;
+  for (const store::AtlasRecord& atlas : cohort.header().atlases) {
+    text += "\n- " + atlas.name + ", " + std::to_string(atlas.label.size()) +
+            " regions: " + (atlas.description.empty() ? "as given" : atlas.description);
+  }
+  return text + "\n";
+}
+
+// What the group level did, and only that.
+std::string cohort_text(const Json& c, const store::CohortReader& cohort) {
+  const auto v = [&c](const char* section, const char* key) { return value(c, section, key); };
+  std::ostringstream t;
+  const auto not_done = cohort.not_done();
+  const bool scored =
+      std::none_of(not_done.begin(), not_done.end(),
+                   [](const store::NotDone& item) { return item.analysis == "circuit_scores"; });
+  if (scored && cohort.scores()) {
+    t << "Circuit measures were standardised against the cohort's healthy group (column "
+      << v("input", "group_column") << ", values " << v("input", "control_values") << "; at least "
+      << v("scores", "min_reference") << " people) and averaged into features and scores. ";
+  } else {
+    t << "Circuit scores were not computed. ";
+  }
+  std::string targets;
+  for (const auto& prediction : cohort.predictions()) {
+    targets += (targets.empty() ? "" : ", ") + prediction.target;
+  }
+  if (targets.empty()) {
+    t << "Nothing was predicted.\n";
+  } else {
+    t << "Predictions of " << targets << " are out-of-fold predictions of an elastic net ("
+      << v("prediction", "cv") << ", " << v("prediction", "n_repeats")
+      << " repeats); imputation and standardisation were fitted inside each training fold.\n";
+  }
+  return t.str();
 }
 
 // Of the runs that were processed.
@@ -76,11 +125,13 @@ std::string methods_text(const store::CohortReader& cohort, const ReportInfo& in
     << slice_timing_text(cohort)
     << "No distortion correction was applied. All transforms were applied in one "
        "cubic B-spline interpolation to a "
-    << v("target", "spacing_mm") << " mm grid.\n\nFramewise displacement (Power, "
-    << v("framewise_displacement", "head_radius_mm")
-    << " mm sphere) and DVARS were computed as in fMRIPrep. Region means (atlases "
-    << v("target", "atlases") << " and the circuit regions; regions covered by less than "
-    << v("extraction", "min_coverage") << " are missing) were cleaned with strategy "
+    << v("target", "spacing_mm") << " mm grid in the space of the template ("
+    << template_text(cohort) << ").\n\n"
+    << "Framewise displacement (Power, " << v("framewise_displacement", "head_radius_mm")
+    << " mm sphere) and DVARS were computed as in fMRIPrep; the signals of white matter and "
+       "cerebrospinal fluid are means over eroded masks. Regions:\n"
+    << regions_text(cohort) << "\nRegions covered by less than " << v("extraction", "min_coverage")
+    << " are missing. Region means were cleaned with strategy "
     << v("nuisance_regression", "strategy") << ", filter " << v("nuisance_regression", "filter")
     << " (high-pass " << v("nuisance_regression", "high_pass_hz") << " Hz, low-pass "
     << v("nuisance_regression", "low_pass_hz")
@@ -88,15 +139,9 @@ std::string methods_text(const store::CohortReader& cohort, const ReportInfo& in
     << v("nuisance_regression", "fd_threshold_mm") << " mm censored; runs with fewer than "
     << v("nuisance_regression", "min_dof") << " degrees of freedom left, or with more than "
     << v("gates", "max_fd_share") << " of their volumes above " << v("gates", "fd_exclusion_mm")
-    << " mm, were excluded. Connectivity is Pearson correlation and Fisher z.\n\n"
-    << "Circuit measures were standardised against the cohort's healthy group (column "
-    << v("input", "group_column") << ", values " << v("input", "control_values") << "; at least "
-    << v("scores", "min_reference")
-    << " people) and averaged into features and scores. Measures whose task was not acquired are "
-       "missing. Predictions of "
-    << v("cohort", "targets") << " are out-of-fold predictions of an elastic net ("
-    << v("prediction", "cv") << ", " << v("prediction", "n_repeats")
-    << " repeats); imputation and standardisation were fitted inside each training fold.\n";
+    << " mm, were excluded. Connectivity is Pearson correlation and Fisher z. Measures whose task "
+       "was not acquired are missing.\n\n"
+    << cohort_text(c, cohort);
   if (!info.template_note.empty()) t << "\nNote: " << info.template_note << ".\n";
   t << "\n" << kIntendedUse << "\n\n## References\n";
   for (const std::string& reference : info.references) t << "- " << reference << "\n";

@@ -56,7 +56,7 @@ void add_runs(Page& page, const store::RunTable& runs) {
 void add_scores(Page& page, const store::CohortReader& cohort,
                 const store::ParticipantsTable& people) {
   const auto scores = cohort.scores();
-  if (!scores) return;
+  if (!scores || scores->value.array().isNaN().all()) return;
   page.heading("Circuit scores");
   page.paragraph("z against the cohort's healthy group, standard error in brackets; empty is "
                  "missing, and the table of measures says why.");
