@@ -36,8 +36,11 @@ std::vector<std::string> resolve(const std::vector<std::string>& wanted, std::st
       problems += (i == 0 ? ", nearest: " : ", ") + close[i];
     }
     if (close.empty() && !known.empty()) {
-      problems += ", found " + std::to_string(known.size()) + " from " + known.front() + " to " +
-                  known.back();
+      problems +=
+          ", found " +
+          (known.size() == 1 ? std::string("only ")
+                             : std::to_string(known.size()) + " from " + known.front() + " to ") +
+          known.back();
     }
   }
   if (!problems.empty()) throw Error(ErrorKind::usage, problems);

@@ -12,7 +12,10 @@ namespace {
 std::string read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    throw Error(ErrorKind::usage, path.filename().string() + ": the configuration cannot be read");
+    std::error_code code;
+    throw Error(ErrorKind::usage,
+                path.string() + (fs::exists(path, code) ? ": the configuration cannot be read"
+                                                        : ": no such configuration file"));
   }
   std::ostringstream text;
   text << file.rdbuf();
@@ -80,6 +83,16 @@ void overlay(const Json& json, Config& config, std::vector<std::string>& errors)
   if (json.contains("files")) apply_files(json["files"], config, errors);
 }
 
+// The files of configs/, without ".json", sorted.
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(data_file("configs"))) {
+    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 void apply_preset(const Json& json, Config& config, std::vector<std::string>& errors) {
   if (!json.is_object() || !json.contains("preset")) return;
   const Json& name = json["preset"];
@@ -92,6 +105,13 @@ void apply_preset(const Json& json, Config& config, std::vector<std::string>& er
   if (config.preset.find_first_of("/\\") != std::string::npos) {
     errors.push_back("preset: found \"" + config.preset +
                      "\", expected the name of a file in configs/");
+    return;
+  }
+  if (const std::vector<std::string> known = preset_names();
+      std::find(known.begin(), known.end(), config.preset) == known.end()) {
+    std::string text = "preset: found \"" + config.preset + "\", expected one of";
+    for (const std::string& each : known) text += " " + each;
+    errors.push_back(text);
     return;
   }
   try {
