@@ -92,6 +92,10 @@ void add_rerun(CLI::App& app, RerunOptions& options, const std::string& command,
   rerun->add_option("--out", options.out, "where results go")->required();
   rerun->add_option("--path", options.paths, "NAME=FILE: an external file of the configuration")
       ->expected(1, 1 << 20);
+  rerun
+      ->add_option("--derivatives", options.execution.derivatives,
+                   "NAME=DIR: the derivatives that the earlier run took files from")
+      ->expected(1, 1 << 20);
   rerun->add_flag("--verify", options.verify, "compare every dataset with the earlier file");
   rerun->add_option("--nprocs", options.execution.nprocs, "threads, 0 for all cores")
       ->check(CLI::Range(0, 4096));

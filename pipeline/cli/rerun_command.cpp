@@ -19,12 +19,33 @@ namespace boldmill::cli {
 namespace fs = std::filesystem;
 namespace {
 
+// The folder an input belongs to, and its path there: "derivatives:NAME/sub-01/..." is of the
+// folder given as NAME, all else of the dataset. Error{usage}: that folder was not given.
+std::pair<fs::path, std::string> place_of(const std::string& path, const fs::path& bids_dir,
+                                          const std::vector<std::string>& derivatives) {
+  constexpr std::string_view kPrefix = "derivatives:";
+  if (!path.starts_with(kPrefix)) return {bids_dir, path};
+  const std::size_t slash = path.find('/');
+  const std::string wanted = path.substr(kPrefix.size(), slash - kPrefix.size());
+  for (const std::string& argument : derivatives) {
+    const auto [name, root] = bids::parse_derivatives_argument(argument);
+    if (name == wanted && slash != std::string::npos) {
+      return {bids::index_derivatives(name, root).root, path.substr(slash + 1)};
+    }
+  }
+  throw Error(ErrorKind::usage, "the stored run took files from derivatives " +
+                                    bids::display(wanted) + ", expected --derivatives " +
+                                    bids::display(wanted) + "=DIR");
+}
+
 // Every input the file names must be in the dataset with the same content, at the same place.
-void check_inputs(const std::vector<store::InputRecord>& inputs, const fs::path& bids_dir) {
+void check_inputs(const std::vector<store::InputRecord>& inputs, const fs::path& bids_dir,
+                  const std::vector<std::string>& derivatives) {
   std::string problems;
   for (const store::InputRecord& input : inputs) {
-    const fs::path path = (bids_dir / input.path).lexically_normal();
-    const fs::path inside = path.lexically_relative(bids_dir.lexically_normal());
+    const auto [root, relative] = place_of(input.path, bids_dir, derivatives);
+    const fs::path path = (root / relative).lexically_normal();
+    const fs::path inside = path.lexically_relative(root.lexically_normal());
     std::error_code code;
     if (inside.empty() || *inside.begin() == "..") {
       problems += "\n  " + bids::display(input.path) + ": not a path inside a dataset";
@@ -75,7 +96,8 @@ int rerun_command(const RerunOptions& options, const std::string& command) {
   sessions.erase("");
   request.index.selection.participants.assign(ids.begin(), ids.end());
   request.index.selection.sessions.assign(sessions.begin(), sessions.end());
-  check_inputs(stored.inputs(), options.bids_dir);
+  check_inputs(stored.inputs(), options.bids_dir, options.execution.derivatives);
+  request.derivatives = options.execution.derivatives;
 
   const auto study = graph::open_study(request, false, context);
   graph::finish_study(*study, context);

@@ -117,6 +117,11 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
       ->check(CLI::IsMember({"none", "minimal", "all"}))
       ->capture_default_str()
       ->group("Execution");
+  app.add_option("--derivatives", options.derivatives,
+                 "NAME=DIR: outputs of fMRIPrep or boldmill whose T1w brain masks and transforms "
+                 "between T1w and target space are used instead of computed")
+      ->expected(1, 1 << 20)
+      ->group("Processing");
   app.add_option(
          "--output-spaces", options.output_spaces,
          "where images are written: T1w, boldref (func), templates by their space, each but "
@@ -181,6 +186,7 @@ graph::StudyRequest request_of(const RunOptions& options, const std::string& com
   request.force = options.force;
   request.write_volumes = options.write_volumes;
   request.output_spaces = options.output_spaces;
+  request.derivatives = options.derivatives;
   request.command = command;
   return request;
 }

@@ -26,6 +26,7 @@ struct RunOptions {
   bool dry_run = false, force = false, stop_on_first_failure = false, skip_validation = false;
   std::string write_volumes = "none";
   std::vector<std::string> output_spaces;
+  std::vector<std::string> derivatives; // NAME=DIR
   std::string progress = "auto";
   int verbosity = 0;
 };

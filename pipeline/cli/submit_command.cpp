@@ -42,6 +42,12 @@ std::string run_arguments(const RunOptions& run) {
   add_list("--path", run.paths);
   add("--write-volumes", run.write_volumes == "none" ? "" : run.write_volumes);
   add_list("--output-spaces", run.output_spaces);
+  std::vector<std::string> derivatives;
+  for (const std::string& argument : run.derivatives) {
+    const auto [name, root] = bids::parse_derivatives_argument(argument);
+    derivatives.push_back(name + "=" + fs::absolute(root).string());
+  }
+  add_list("--derivatives", derivatives);
   add("--work-dir", run.work_dir.empty() ? "" : fs::absolute(run.work_dir).string());
   return text;
 }

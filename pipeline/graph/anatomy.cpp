@@ -6,6 +6,7 @@
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/archives.hpp"
+#include "pipeline/graph/precomputed.hpp"
 #include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/bias_field.hpp"
@@ -43,16 +44,25 @@ struct Keys {
   std::string bias, affine, mask, brain_affine, normalization, fit;
 };
 
-Keys keys_of(const Study& study, const std::string& t1w_sha256) {
+Keys keys_of(const Study& study, const std::string& t1w_sha256, const Precomputed& given) {
   const auto& c = study.config;
   Keys keys;
   keys.bias = cache::node_key(bias_field::kStage, params_of(c, "bias_field"), {t1w_sha256});
   keys.affine = cache::node_key(affine::kStage, params_of(c, "affine"),
                                 {keys.bias, study.target.template_key});
   keys.mask = cache::node_key(brain_mask::kStage, params_of(c, "brain_mask"), {keys.affine});
+  if (given.mask) {
+    keys.mask =
+        cache::node_key("precomputed_mask", 1, "{}", {keys.affine, given.mask->record.sha256});
+  }
   keys.brain_affine = cache::node_key(affine::kStage, params_of(c, "affine"), {keys.mask});
   keys.normalization =
       cache::node_key(normalization::kStage, params_of(c, "normalization"), {keys.brain_affine});
+  if (given.t1w_to_target) {
+    keys.normalization = cache::node_key(
+        "precomputed_normalization", 1, "{}",
+        {keys.mask, given.t1w_to_target->record.sha256, given.target_to_t1w->record.sha256});
+  }
   keys.fit = cache::node_key("anatomy", 2, "{}", {keys.normalization});
   return keys;
 }
@@ -71,6 +81,37 @@ void check_fit(const Study& study, const AnatomyFit& fit, const std::string& id)
   }
 }
 
+brain_mask::Outputs as_given(Mask mask) {
+  brain_mask::Outputs out;
+  out.volume_ml = static_cast<double>(count(mask)) * mask.grid.voxel_volume_mm3() / 1000.0;
+  out.carried_dice = std::nan("");
+  out.mask = std::move(mask);
+  return out;
+}
+
+// What was done under which key, and what was taken from elsewhere.
+void add_records(const Precomputed& given, const Keys& keys, Anatomy& out) {
+  const auto add = [&out](const StageInfo& stage, const std::string& key) {
+    out.stages.push_back({std::string(stage.name), stage.version, key});
+  };
+  add(bias_field::kStage, keys.bias);
+  if (!given.mask || !given.t1w_to_target) add(affine::kStage, keys.affine);
+  if (given.mask) {
+    out.stages.push_back({"precomputed_mask", 1, keys.mask});
+    out.inputs.push_back(given.mask->record);
+  } else {
+    add(brain_mask::kStage, keys.mask);
+  }
+  if (given.t1w_to_target) {
+    out.stages.push_back({"precomputed_normalization", 1, keys.normalization});
+    out.inputs.push_back(given.t1w_to_target->record);
+    out.inputs.push_back(given.target_to_t1w->record);
+  } else {
+    add(normalization::kStage, keys.normalization);
+  }
+  out.warnings = given.warnings;
+}
+
 } // namespace
 
 const bids::AnatFile& t1w_of(const bids::ParticipantSession& session) {
@@ -85,7 +126,7 @@ const bids::AnatFile& t1w_of(const bids::ParticipantSession& session) {
 
 std::string anatomy_key(const Study& study, const bids::ParticipantSession& session) {
   const auto digest = study.digests.of(study.index.absolute(t1w_of(session)));
-  return keys_of(study, digest.sha256).fit;
+  return keys_of(study, digest.sha256, precomputed_of(study, session)).fit;
 }
 
 std::string tissue_key(const Study& study, const std::string& anatomy) {
@@ -96,16 +137,13 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
                     const Context& context) {
   const bids::AnatFile& file = t1w_of(session);
   const auto digest = study.digests.of(study.index.absolute(file));
-  const Keys keys = keys_of(study, digest.sha256);
+  const Precomputed given = precomputed_of(study, session);
+  const Keys keys = keys_of(study, digest.sha256, given);
   const auto& c = study.config;
   Anatomy out;
   out.key = keys.fit;
   out.inputs.push_back({file.path, digest.bytes, digest.sha256});
-  out.stages = {
-      {std::string(bias_field::kStage.name), bias_field::kStage.version, keys.bias},
-      {std::string(affine::kStage.name), affine::kStage.version, keys.affine},
-      {std::string(brain_mask::kStage.name), brain_mask::kStage.version, keys.mask},
-      {std::string(normalization::kStage.name), normalization::kStage.version, keys.normalization}};
+  add_records(given, keys, out);
 
   const auto corrected = [&]() -> const Volume& {
     if (out.t1w.data.empty()) {
@@ -116,15 +154,18 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     }
     return out.t1w;
   };
-  out.fit.affine = study.cache.value<affine::Outputs>(keys.affine, [&] {
-    const Volume& t1w = corrected();
-    return timed(out.resources, "affine", session.id, [&] {
-      return affine::run({t1w, study.target.brain, study.target.mask}, c.affine, context);
+  if (!given.mask || !given.t1w_to_target) {
+    out.fit.affine = study.cache.value<affine::Outputs>(keys.affine, [&] {
+      const Volume& t1w = corrected();
+      return timed(out.resources, "affine", session.id, [&] {
+        return affine::run({t1w, study.target.brain, study.target.mask}, c.affine, context);
+      });
     });
-  });
+  }
   const auto brain = study.cache.value<brain_mask::Outputs>(keys.mask, [&] {
     const Volume& t1w = corrected();
     return timed(out.resources, "brain_mask", session.id, [&] {
+      if (given.mask) return as_given(precomputed_mask(*given.mask, t1w.grid, context));
       return brain_mask::run(
           {t1w, study.target.brain, study.target.mask, out.fit.affine.t1w_to_template},
           c.brain_mask, context);
@@ -133,27 +174,35 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
   out.fit.mask = brain.mask;
   out.fit.brain_ml = brain.volume_ml;
   out.fit.skull_stripped = brain.skull_stripped;
-  // Brain to brain: scalp and neck, which the template lacks, no longer pull.
-  const auto from_head = out.fit.affine.t1w_to_template;
-  const auto from_brain = study.cache.value<affine::Outputs>(keys.brain_affine, [&] {
-    const Volume& t1w = corrected();
-    return timed(out.resources, "affine_brain", session.id, [&] {
-      return affine::run({t1w, study.target.brain, study.target.mask, &out.fit.mask, &from_head},
-                         c.affine, context);
+  if (given.t1w_to_target) {
+    auto taken = timed(out.resources, "precomputed_normalization", session.id, [&] {
+      return precomputed_normalization(study, given, out.fit.mask, context);
     });
-  });
-  out.fit.affine.t1w_to_template = from_brain.t1w_to_template;
-  out.fit.affine.correlation = from_brain.correlation;
-  out.fit.affine.overlap = from_brain.overlap;
-  out.fit.affine.converged = from_brain.converged;
-  out.fit.normalization = study.cache.value<normalization::Outputs>(keys.normalization, [&] {
-    const Volume& t1w = corrected();
-    return timed(out.resources, "normalization", session.id, [&] {
-      return normalization::run({t1w, out.fit.mask, study.target.brain, study.target.mask,
-                                 out.fit.affine.t1w_to_template},
-                                c.normalization, context);
+    out.fit.normalization = std::move(taken.normalization);
+    out.fit.affine = taken.affine;
+  } else {
+    // Brain to brain: scalp and neck, which the template lacks, no longer pull.
+    const auto from_head = out.fit.affine.t1w_to_template;
+    const auto from_brain = study.cache.value<affine::Outputs>(keys.brain_affine, [&] {
+      const Volume& t1w = corrected();
+      return timed(out.resources, "affine_brain", session.id, [&] {
+        return affine::run({t1w, study.target.brain, study.target.mask, &out.fit.mask, &from_head},
+                           c.affine, context);
+      });
     });
-  });
+    out.fit.affine.t1w_to_template = from_brain.t1w_to_template;
+    out.fit.affine.correlation = from_brain.correlation;
+    out.fit.affine.overlap = from_brain.overlap;
+    out.fit.affine.converged = from_brain.converged;
+    out.fit.normalization = study.cache.value<normalization::Outputs>(keys.normalization, [&] {
+      const Volume& t1w = corrected();
+      return timed(out.resources, "normalization", session.id, [&] {
+        return normalization::run({t1w, out.fit.mask, study.target.brain, study.target.mask,
+                                   out.fit.affine.t1w_to_template},
+                                  c.normalization, context);
+      });
+    });
+  }
   if (session.t1w.size() > 1) {
     out.warnings.push_back(session.id + ": " + std::to_string(session.t1w.size()) +
                            " T1w images, the first is used");

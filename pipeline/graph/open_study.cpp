@@ -69,6 +69,25 @@ void claim_output(const Study& study, const fs::path& work) {
   }
 }
 
+void index_all_derivatives(const std::vector<std::string>& arguments, Study& study,
+                           const Context& context) {
+  for (const std::string& argument : arguments) {
+    const auto [name, root] = bids::parse_derivatives_argument(argument);
+    std::error_code code;
+    if (fs::equivalent(root, study.out, code)) {
+      throw Error(ErrorKind::usage, "--derivatives " + bids::display(argument) +
+                                        ": this is the output folder, give another one");
+    }
+    for (const auto& other : study.derivatives) {
+      if (other.name == name) {
+        throw Error(ErrorKind::usage,
+                    "--derivatives: found the name " + bids::display(name) + " twice");
+      }
+    }
+    study.derivatives.push_back(bids::index_derivatives(name, root, context));
+  }
+}
+
 // From the output folder to the dataset when both lie near each other; else the dataset's folder
 // alone, for paths of the machine do not enter outputs.
 std::string raw_link(const Study& study) {
@@ -129,6 +148,7 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
                 "--output-spaces: no images are written, expected --write-volumes "
                 "minimal or all with it");
   }
+  index_all_derivatives(request.derivatives, *study, context);
   if (!dry && request.use_cache) study->digests.keep_in(work / "digests");
   study->taxonomy = load_taxonomy(study->config);
   store::CohortHeader& header = study->header;

@@ -18,6 +18,7 @@ struct StudyRequest {
   bool force = false;
   std::string write_volumes = "none";
   std::vector<std::string> output_spaces; // tokens, see output_spaces.hpp
+  std::vector<std::string> derivatives;   // NAME=DIR, see precomputed.hpp
   bool use_cache = true;
   std::string command;
 };

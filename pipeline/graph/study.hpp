@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "pipeline/bids/derivatives.hpp"
 #include "pipeline/bids/index.hpp"
 #include "pipeline/cache/cache.hpp"
 #include "pipeline/config/config.hpp"
@@ -64,6 +65,7 @@ struct Study {
   mutable Digests digests{std::filesystem::path{}};
   bool force = false;
   std::string write_volumes = "none";
+  std::vector<bids::DerivativesIndex> derivatives; // searched in this order, see precomputed.hpp
   std::vector<OutputSpace> output_spaces; // where images are written, see write_volumes
 
   [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;

@@ -1,0 +1,155 @@
+"""Written images and transforms agree with each other: points and voxels are computed again here from the files alone
+(nibabel, numpy, h5py), and the same files given back with --derivatives are used instead of computed."""
+import glob
+import json
+import os
+import shutil
+
+import h5py
+import nibabel as nb
+import numpy as np
+from scipy.ndimage import binary_erosion, map_coordinates
+from support import FAST, Scratch, check, run
+
+SPACE = "MNI152NLin2009cAsym"
+FLIP = np.array([-1.0, -1.0, 1.0])
+
+
+def affine_of(parameters):
+    """LPS parameters of ITK to a RAS matrix, centre 0."""
+    lps = np.eye(4)
+    lps[:3, :3], lps[:3, 3] = np.reshape(parameters[:9], (3, 3)), parameters[9:]
+    return np.diag([*FLIP, 1]) @ lps @ np.diag([*FLIP, 1])
+
+
+def text_maps(path):
+    with open(path) as f:
+        return [affine_of([float(x) for x in line.split()[1:]]) for line in f if line.startswith("Parameters:")]
+
+
+def move(matrix, points):
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def through_h5(path, points):
+    """RAS points through a composite: ITK applies the last transform of the file first."""
+    with h5py.File(path) as f:
+        group = f["TransformGroup"]
+        check(group["0/TransformType"][0].startswith(b"CompositeTransform"), "the first entry must be the composite")
+        for n in range(len(group) - 1, 0, -1):
+            kind = group[f"{n}/TransformType"][0]
+            fixed, values = group[f"{n}/TransformFixedParameters"][()], group[f"{n}/TransformParameters"]
+            if kind.startswith(b"AffineTransform"):
+                check(not fixed.any(), "the centre of an affine must be 0")
+                points = move(affine_of(values[()]), points)
+                continue
+            check(kind == b"DisplacementFieldTransform_float_3_3" and values.dtype == np.float32, f"found {kind}")
+            check(values.chunks is not None and values.compression == "gzip", "fields must be compressed in chunks")
+            size = fixed[:3].astype(int)
+            lps = np.eye(4)
+            lps[:3, :3], lps[:3, 3] = fixed[9:].reshape(3, 3) * fixed[6:9], fixed[3:6]
+            at = move(np.linalg.inv(lps), points * FLIP).T
+            field = values[()].reshape(*size[::-1], 3)
+            step = [map_coordinates(field[..., c].T, at, order=1, mode="nearest") for c in range(3)]
+            points = points + np.array(step).T * FLIP
+    return points
+
+
+def grid_points(image, inside):
+    return move(image.affine, np.argwhere(inside).astype(float))
+
+
+def sampled(image, points, order):
+    at = move(np.linalg.inv(image.affine), points).T
+    return map_coordinates(np.asarray(image.dataobj, dtype=float), at, order=order, mode="mirror")
+
+
+def agree(name, ours, again, limit=1e-4):
+    error = np.abs(ours - again).max() / np.ptp(ours)
+    print(f"{name}: largest difference {error:.1e} of the range over {len(ours)} voxels")
+    check(error < limit, f"{name}: {error} of the range, expected less than {limit}")
+
+
+with Scratch() as scratch:
+    bids, out = scratch.simulate("bids", 1), scratch.path("out")
+    shutil.rmtree(f"{bids}/sub-001/fmap")  # no distortion correction: its field is in no file here
+    code, text = run(bids, out, "participant", "--progress", "none", "--write-volumes", "all", "--output-spaces", "T1w",
+                     "func", f"{SPACE}:res-5", "--ignore", "slicetiming", *FAST)
+    check(code in (0, 1), text)
+    a, f = f"{out}/sub-001/anat/sub-001", f"{out}/sub-001/func/sub-001_task-rest"
+    to_std, to_t1w = f"{a}_from-T1w_to-{SPACE}_mode-image_xfm.h5", f"{a}_from-{SPACE}_to-T1w_mode-image_xfm.h5"
+    in_std = f"_space-{SPACE}_res-5"
+
+    # Anatomy: a probability map by linear interpolation, the T1w by B-splines.
+    mask = nb.load(f"{a}{in_std}_desc-brain_mask.nii.gz")
+    inside = binary_erosion(mask.get_fdata() > 0, iterations=2)
+    points = grid_points(mask, inside)
+    check(abs(np.linalg.norm(mask.affine[:3, 0]) - 5) < 1e-6, "res-5 must have voxels of 5 mm")
+    t1w_points = through_h5(to_std, points)
+    for suffix, order in (("label-WM_probseg", 1), ("desc-preproc_T1w", 3)):
+        native, warped = nb.load(f"{a}_{suffix}.nii.gz"), nb.load(f"{a}{in_std}_{suffix}.nii.gz")
+        agree(suffix, warped.get_fdata()[inside], sampled(native, t1w_points, order))
+    back = np.linalg.norm(through_h5(to_t1w, t1w_points) - points, axis=1)
+    print(f"there and back: 99th percentile {np.quantile(back, .99):.3f} mm")
+    check(np.quantile(back, .99) < 0.5, "the inverse must lead back")
+    tissue = sum(nb.load(f"{a}_label-{t}_probseg.nii.gz").get_fdata() for t in ("GM", "WM", "CSF"))
+    brain = nb.load(f"{a}_desc-brain_mask.nii.gz").get_fdata() > 0
+    check(np.abs(tissue[brain] - 1).max() < 1e-3 and tissue[~brain].max() == 0, "tissues must add up to 1 in the brain")
+    labels = nb.load(f"{a}_dseg.nii.gz").get_fdata()
+    check(((labels > 0) == brain).all() and set(np.unique(labels)) == {0, 1, 2, 3}, "dseg must fill the brain mask")
+
+    # The series: one interpolation from the raw volume through warp, coregistration and head motion.
+    raw = nb.load(f"{bids}/sub-001/func/sub-001_task-rest_bold.nii.gz")
+    coreg = text_maps(f"{f}_from-boldref_to-T1w_mode-image_desc-coreg_xfm.txt")[0]
+    motion = text_maps(f"{f}_from-orig_to-boldref_mode-image_desc-hmc_xfm.txt")
+    check(len(motion) == raw.shape[3], f"{len(motion)} transforms of {raw.shape[3]} volumes")
+    for space, name in (("", ""), ("T1w", "_space-T1w"), (SPACE, in_std)):
+        series = nb.load(f"{f}{name}_desc-preproc_bold.nii.gz")
+        mask = nb.load(f"{f}{name}_desc-brain_mask.nii.gz")
+        inside = binary_erosion(mask.get_fdata() > 0, iterations=2)
+        points = grid_points(mask, inside)
+        if space == SPACE:
+            points = through_h5(to_std, points)
+        if space:
+            points = move(coreg, points)
+        t = 7
+        volume = nb.Nifti1Image(np.asarray(raw.dataobj[..., t], dtype=float), raw.affine)
+        agree(f"volume {t} in {space or 'boldref'}", series.dataobj[..., t][inside], sampled(volume, move(motion[t], points), 3))
+        with open(f"{f}{name}_desc-preproc_bold.json") as j:
+            sidecar = json.load(j)
+        check(abs(sidecar["RepetitionTime"] - raw.header.get_zooms()[3]) < 1e-6 and sidecar["TaskName"] == "rest"
+              and sidecar["SkullStripped"] is True and "bids:raw:sub-001/func/sub-001_task-rest_bold.nii.gz" in
+              sidecar["Sources"], f"sidecar {sidecar}")
+        check(("Resolution" in sidecar) == (space == SPACE), "Resolution stands where a resolution was asked for")
+    for image in glob.glob(f"{out}/sub-*/*/*.nii.gz"):
+        check(os.path.exists(image[:-7] + ".json"), f"{image} has no sidecar")
+
+    # Given back, they are used: no mask and no warp are computed, and the series stay the same.
+    again = scratch.path("again")
+    run(bids, again, "participant", "--progress", "none", "--ignore", "slicetiming", "--derivatives",
+        f"first={out}", *FAST, expect=code)
+    with h5py.File(f"{out}/sub-001/sub-001.h5") as x, h5py.File(f"{again}/sub-001/sub-001.h5") as y:
+        stages = [s.decode() for s in y["provenance/stages/name"][()]]
+        check({"precomputed_mask", "precomputed_normalization"} <= set(stages) and "normalization" not in stages, str(stages))
+        inputs = [s.decode() for s in y["provenance/inputs/path"][()]]
+        check(f"derivatives:first/sub-001/anat/sub-001_from-T1w_to-{SPACE}_mode-image_xfm.h5" in inputs, str(inputs))
+        old, new = (h["timeseries/circuits/sub-001_task-rest/series"][()] for h in (x, y))
+        agree("region series with given transforms", old[np.isfinite(old)], new[np.isfinite(old)], 1e-3)
+        check(abs(x["runs/norm_dice"][0] - y["runs/norm_dice"][0]) < 0.02, "Dice is measured anew")
+
+    # A run that took files from elsewhere is repeated with them or not at all.
+    run(bids, again, "group", "--ignore", "slicetiming", "--derivatives", f"first={out}", *FAST, expect=code)
+    repeat = ["rerun", f"{again}/cohort.h5", "--bids", bids, "--out", scratch.path("repeated"), "--progress", "none", "--verify"]
+    _, text = run(*repeat, expect=2)
+    check("--derivatives first=DIR" in text, text)
+    run(*repeat, "--derivatives", f"first={out}", expect=0)
+
+    # Refused before work begins.
+    for arguments, word in ((["--output-spaces", "MNI152NLin2009cAsym"], "--write-volumes"),
+                            (["--write-volumes", "all", "--output-spaces", "nowhere"], "templates here"),
+                            (["--write-volumes", "all", "--output-spaces", "T1w:res-x", "fsaverage"], "surfaces"),
+                            (["--derivatives", f"x={scratch.path('absent')}"], "no such folder"),
+                            (["--derivatives", f"x={again}"], "output folder")):
+        code, text = run(bids, again, "participant", *arguments, *FAST)
+        check(code == 2 and word in text, f"{arguments}: code {code}, {text}")
+print("ok")
