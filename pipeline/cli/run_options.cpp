@@ -82,10 +82,11 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
          [&options](const std::vector<std::string>& what) {
            for (const std::string& each : what) {
              if (each == "slicetiming") options.shortcuts["slice_timing.enabled"] = "false";
+             if (each == "fieldmaps") options.shortcuts["distortion.method"] = "none";
            }
          },
-         "what is not used though it is there: slicetiming")
-      ->check(CLI::IsMember({"slicetiming"}))
+         "what is not used though it is there: fieldmaps, slicetiming")
+      ->check(CLI::IsMember({"fieldmaps", "slicetiming"}))
       ->expected(1, 1 << 20)
       ->group("Processing");
   shortcut(app, options, "--fd-spike-threshold", "confounds.fd_spike_threshold_mm");

@@ -12,6 +12,7 @@
 #include "stages/anatomy/bias_field.hpp"
 #include "stages/anatomy/brain_mask.hpp"
 #include "stages/anatomy/normalization.hpp"
+#include "stages/anatomy/t1w_average.hpp"
 #include "stages/anatomy/tissue.hpp"
 #include "stages/circuits/intrinsic_measures.hpp"
 #include "stages/circuits/scores.hpp"
@@ -28,6 +29,10 @@
 #include "stages/functional/boldref.hpp"
 #include "stages/functional/coregistration.hpp"
 #include "stages/functional/dummy_scans.hpp"
+#include "stages/functional/fieldmap_alignment.hpp"
+#include "stages/functional/fieldmap_free.hpp"
+#include "stages/functional/fieldmap_pepolar.hpp"
+#include "stages/functional/fieldmap_phase.hpp"
 #include "stages/functional/head_motion.hpp"
 #include "stages/functional/slice_timing.hpp"
 #include "stages/regions/circuit_regions.hpp"
@@ -141,6 +146,28 @@ void for_each_field(P& params, F&& visit)
         Limits::between(0.0, 1.0));
 }
 
+// Susceptibility distortion: where the field comes from and what is done with it.
+struct DistortionParams {
+  std::string method = "auto";
+  std::string jacobian = "auto";
+  bool operator==(const DistortionParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, DistortionParams>
+{
+  auto& [method, jacobian] = params;
+  visit("method", method, "",
+        "where the field comes from: auto takes what was measured for the run (opposite phase "
+        "encoding, phase images, direct map, in this order) or nothing; free estimates the shift "
+        "against the T1w",
+        Limits::one_of({"auto", "pepolar", "phase", "direct", "free", "none"}));
+  visit("jacobian", jacobian, "",
+        "intensities are multiplied by the change of volume: always, never, or with fields from "
+        "opposite phase encoding only (auto)",
+        Limits::one_of({"auto", "always", "never"}));
+}
+
 // What the group stage does.
 struct CohortParams {
   std::vector<std::string> targets;
@@ -171,6 +198,7 @@ struct Config {
   std::string preset;
   InputParams input;
   TargetParams target;
+  t1w_average::Params t1w_average;
   bias_field::Params bias_field;
   affine::Params affine;
   brain_mask::Params brain_mask;
@@ -179,6 +207,11 @@ struct Config {
   dummy_scans::Params dummy_scans;
   boldref::Params boldref;
   head_motion::Params head_motion;
+  DistortionParams distortion;
+  fieldmap_pepolar::Params fieldmap_pepolar;
+  fieldmap_phase::Params fieldmap_phase;
+  fieldmap_free::Params fieldmap_free;
+  fieldmap_alignment::Params fieldmap_alignment;
   bold_mask::Params bold_mask;
   coregistration::Params coregistration;
   slice_timing::Params slice_timing;
@@ -207,6 +240,7 @@ template <class C, class V>
 void for_each_section(C& c, V&& visit) {
   visit("input", c.input, std::string_view("what is read of the dataset and what columns mean"));
   visit("target", c.target, std::string_view("template, grid and atlases"));
+  visit("t1w_average", c.t1w_average, t1w_average::kStage.summary);
   visit("bias_field", c.bias_field, bias_field::kStage.summary);
   visit("affine", c.affine, affine::kStage.summary);
   visit("brain_mask", c.brain_mask, brain_mask::kStage.summary);
@@ -215,6 +249,12 @@ void for_each_section(C& c, V&& visit) {
   visit("dummy_scans", c.dummy_scans, dummy_scans::kStage.summary);
   visit("boldref", c.boldref, boldref::kStage.summary);
   visit("head_motion", c.head_motion, head_motion::kStage.summary);
+  visit("distortion", c.distortion,
+        std::string_view("correction of susceptibility distortion, and by which field"));
+  visit("fieldmap_pepolar", c.fieldmap_pepolar, fieldmap_pepolar::kStage.summary);
+  visit("fieldmap_phase", c.fieldmap_phase, fieldmap_phase::kStage.summary);
+  visit("fieldmap_free", c.fieldmap_free, fieldmap_free::kStage.summary);
+  visit("fieldmap_alignment", c.fieldmap_alignment, fieldmap_alignment::kStage.summary);
   visit("bold_mask", c.bold_mask, bold_mask::kStage.summary);
   visit("coregistration", c.coregistration, coregistration::kStage.summary);
   visit("slice_timing", c.slice_timing, slice_timing::kStage.summary);

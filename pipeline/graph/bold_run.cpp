@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "pipeline/graph/archives.hpp"
+#include "pipeline/graph/distortion_of_run.hpp"
 #include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/tissue.hpp"
@@ -13,6 +14,7 @@
 #include "stages/core/smooth.hpp"
 #include "stages/core/statistics.hpp"
 #include "stages/functional/bold_resampling.hpp"
+#include "stages/functional/distortion.hpp"
 #include "stages/functional/kernels/mirror_evidence.hpp"
 
 namespace boldmill::graph {
@@ -31,8 +33,8 @@ struct Dummies {
 void archive(cache::Archive& a, Dummies& d) { a(d.n); }
 
 struct Keys {
-  std::string dummies, reference, motion, mask, coregistration, tissue, slice_timing, confounds,
-      result;
+  std::string dummies, reference, motion, distortion, mask, coregistration, tissue, slice_timing,
+      confounds, result;
 };
 
 struct Opened {
@@ -40,11 +42,23 @@ struct Opened {
   std::uint64_t bytes = 0;
   double tr_s = 0.0;
   slice_timing::Timing slices; // without times when they are not known
+  DistortionPlan distortion;
   std::vector<std::string> warnings;
 };
 
 std::string text_of(const slice_timing::Timing& slices) {
   return config::Json{slices.times_s, slices.axis, slices.reversed}.dump();
+}
+
+// The stages that a field may come from, with their versions.
+template <class ParamsOf>
+std::string field_stages(ParamsOf&& params) {
+  std::string text;
+  for (const StageInfo& stage : {fieldmap_pepolar::kStage, fieldmap_phase::kStage,
+                                 fieldmap_free::kStage, fieldmap_alignment::kStage}) {
+    text += params(stage.name) + std::to_string(stage.version);
+  }
+  return text;
 }
 
 Keys keys_of(const Study& study, const Opened& opened, const std::string& anatomy) {
@@ -57,7 +71,11 @@ Keys keys_of(const Study& study, const Opened& opened, const std::string& anatom
                       {opened.sha256});
   keys.reference = cache::node_key(boldref::kStage, params("boldref"), {keys.dummies});
   keys.motion = cache::node_key(head_motion::kStage, params("head_motion"), {keys.reference});
-  keys.mask = cache::node_key(bold_mask::kStage, params("bold_mask"), {keys.reference});
+  keys.distortion = cache::node_key(
+      distortion::kStage,
+      opened.distortion.key + params("distortion") + params("bold_mask") + field_stages(params),
+      {keys.reference, needs_anatomy(study) ? anatomy + params("coregistration") : std::string()});
+  keys.mask = cache::node_key(bold_mask::kStage, params("bold_mask"), {keys.distortion});
   keys.coregistration =
       cache::node_key(coregistration::kStage, params("coregistration"), {keys.mask, anatomy});
   keys.tissue = tissue_key(study, anatomy);
@@ -107,7 +125,8 @@ Opened open_run(const Study& study, const bids::ParticipantSession& session,
   const bids::Sidecar sidecar = study.index.metadata(session, run.file);
   const bids::RepetitionTime tr = bids::resolve_repetition_time(sidecar, header.tr_s);
   const auto digest = study.digests.of(path);
-  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}};
+  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}, {}};
+  opened.distortion = plan_distortion(study, session, run);
   if (study.config.slice_timing.enabled) {
     opened.slices = slices_of(sidecar, header, tr.tr_s, opened.warnings);
   }
@@ -172,6 +191,8 @@ public:
     add_stage(dummy_scans::kStage, keys.dummies);
     add_stage(boldref::kStage, keys.reference);
     add_stage(head_motion::kStage, keys.motion);
+    add_stage(distortion::kStage, keys.distortion);
+    for (const store::InputRecord& input : opened.distortion.inputs) out_.inputs.push_back(input);
     add_stage(bold_mask::kStage, keys.mask);
     add_stage(coregistration::kStage, keys.coregistration);
     // Of the run, not of the anatomy: it is not computed again for a run in the cache.
@@ -180,7 +201,7 @@ public:
     add_stage(confounds::kStage, keys.confounds);
     add_stage(extraction::kStage, keys.result);
     out_.result = study_.cache.value<RunResult>(keys.result, [&] { return compute(opened, keys); });
-    if (study_.write_volumes != "none") write_volumes(keys);
+    if (study_.write_volumes != "none") write_volumes(opened, keys);
     check(out_.result);
     return std::move(out_);
   }
@@ -207,11 +228,17 @@ private:
     Dummies dummies;
     boldref::Outputs reference;
     head_motion::Outputs motion;
+    RunDistortion distortion;
     bold_mask::Outputs mask;
     coregistration::Outputs coreg;
+
+    // What masks and coregistration see.
+    [[nodiscard]] const Volume& undistorted() const {
+      return distortion.corrected ? distortion.reference : reference.reference;
+    }
   };
 
-  Estimates estimate(const Keys& keys) {
+  Estimates estimate(const Opened& opened, const Keys& keys) {
     Estimates e;
     e.dummies = study_.cache.value<Dummies>(keys.dummies, [&]() -> Dummies {
       if (c_.input.dummy_scans >= 0) return {c_.input.dummy_scans};
@@ -232,12 +259,19 @@ private:
         return head_motion::run({bold(), &e.reference.reference}, c_.head_motion, context_);
       });
     });
-    e.mask = bold_mask::run({&e.reference.reference, nullptr}, c_.bold_mask, context_);
+    e.distortion = study_.cache.value<RunDistortion>(keys.distortion, [&] {
+      return timed(out_.resources, "distortion", run_.run_id, [&] {
+        return correct_distortion(study_, opened.distortion, anatomy_, e.reference.reference,
+                                  context_);
+      });
+    });
+    const Volume& reference = e.undistorted();
+    e.mask = bold_mask::run({&reference, nullptr}, c_.bold_mask, context_);
     e.coreg = study_.cache.value<coregistration::Outputs>(keys.coregistration, [&] {
       const Affine mirror = mid_sagittal_reflection(anatomy_.fit.affine.t1w_to_template);
       return timed(out_.resources, "coregistration", run_.run_id, [&] {
         return coregistration::run(
-            {&e.reference.reference, &e.mask.mask, &anatomy_.t1w, &anatomy_.fit.mask, &mirror},
+            {&reference, &e.mask.mask, &anatomy_.t1w, &anatomy_.fit.mask, &mirror},
             c_.coregistration, context_);
       });
     });
@@ -265,28 +299,27 @@ private:
     RunResult result;
     result.tr_s = opened.tr_s;
     result.warnings = opened.warnings;
-    const Estimates& e = estimates_.emplace(estimate(keys));
+    const Estimates& e = estimates_.emplace(estimate(opened, keys));
     result.n_volumes = bold().n_volumes;
     result.n_dummies = e.dummies.n;
     result.coreg_dice = e.coreg.dice;
     result.coreg_cost = e.coreg.cost;
     result.mirror_gain = e.coreg.mirror_similarity_gain;
+    result.warnings.insert(result.warnings.end(), e.distortion.warnings.begin(),
+                           e.distortion.warnings.end());
     note_doubts(e.motion, e.coreg, e.mask, result);
     result.slice_reference_s = correct_slices(e.dummies.n);
-    add_confounds(e.motion, e.coreg, e.mask.mask, result);
-    add_series(e.motion, e.coreg, e.mask.mask, result);
+    add_confounds(e, result);
+    add_series(e, result);
     return result;
   }
 
-  void write_volumes(const Keys& keys) {
-    if (!estimates_) estimates_ = estimate(keys);
+  void write_volumes(const Opened& opened, const Keys& keys) {
+    if (!estimates_) estimates_ = estimate(opened, keys);
     const Estimates& e = *estimates_;
-    RunVolumes volumes{e.reference.reference,
-                       e.mask.mask,
-                       e.coreg.bold_to_t1w,
-                       e.motion.ref_to_volume,
-                       anatomy_,
-                       {}};
+    RunVolumes volumes{e.undistorted(),        e.mask.mask, e.coreg.bold_to_t1w,
+                       e.motion.ref_to_volume, anatomy_,    {}};
+    volumes.distortion = &e.distortion;
     if (study_.write_volumes == "all") {
       volumes.start_s = correct_slices(e.dummies.n);
       volumes.bold = VolumeSource(bold());
@@ -310,14 +343,23 @@ private:
     for (const std::string& warning : anatomy_.warnings) result.warnings.push_back(warning);
   }
 
-  void add_confounds(const head_motion::Outputs& motion, const coregistration::Outputs& coreg,
-                     const Mask& brain, RunResult& result) {
+  void add_confounds(const Estimates& e, RunResult& result) {
+    const head_motion::Outputs& motion = e.motion;
+    const Mask& brain = e.mask.mask;
     const Grid& grid = brain.grid;
     const std::vector<std::size_t> voxels = indices_of(brain);
-    bold_resampling::Inputs inputs{bold(), grid, voxels, PointMap{}, motion.ref_to_volume};
+    const auto at = distortion_at(e.distortion, grid, voxels, PointMap{}, context_);
+    const bold_resampling::Inputs inputs{bold(),
+                                         grid,
+                                         voxels,
+                                         PointMap{},
+                                         motion.ref_to_volume,
+                                         at.shift_voxels,
+                                         at.factor,
+                                         e.distortion.map.axis};
     const Series native = timed(out_.resources, "bold_resampling_native", run_.run_id,
                                 [&] { return bold_resampling::to_series(inputs, context_); });
-    const PointMap bold_to_t1w = PointMap{}.then(coreg.bold_to_t1w);
+    const PointMap bold_to_t1w = PointMap{}.then(e.coreg.bold_to_t1w);
     const Mask csf = carried_mask(anatomy_.csf, grid, bold_to_t1w, c_.tissue_masks.csf_threshold,
                                   brain, context_);
     const Mask white = carried_mask(anatomy_.white_matter, grid, bold_to_t1w,
@@ -346,11 +388,11 @@ private:
     result.tsnr = median_tsnr(native, brain, result.n_dummies, context_);
   }
 
-  void add_series(const head_motion::Outputs& motion, const coregistration::Outputs& coreg,
-                  const Mask& brain, RunResult& result) {
+  void add_series(const Estimates& e, RunResult& result) {
+    const Mask& brain = e.mask.mask;
     const TargetSpace& target = study_.target;
     PointMap target_to_ref = anatomy_.fit.normalization.template_to_moving;
-    target_to_ref.then(Affine(coreg.bold_to_t1w.inverse()));
+    target_to_ref.then(Affine(e.coreg.bold_to_t1w.inverse()));
     Grid line;
     line.shape = {static_cast<int>(target.voxels.size()), 1, 1};
     Mask covered(line, 0);
@@ -369,8 +411,16 @@ private:
       accumulators.emplace_back(regions, target.voxels.size(), &covered, bold().n_volumes,
                                 c_.extraction);
     }
-    const bold_resampling::Inputs inputs{bold(), target.grid, target.voxels, target_to_ref,
-                                         motion.ref_to_volume};
+    const auto distorted =
+        distortion_at(e.distortion, target.grid, target.voxels, target_to_ref, context_);
+    const bold_resampling::Inputs inputs{bold(),
+                                         target.grid,
+                                         target.voxels,
+                                         target_to_ref,
+                                         e.motion.ref_to_volume,
+                                         distorted.shift_voxels,
+                                         distorted.factor,
+                                         e.distortion.map.axis};
     timed(out_.resources, "extraction", run_.run_id, [&] {
       bold_resampling::for_each_volume(inputs, context_, [&](int t, std::span<const float> values) {
         for (auto& accumulator : accumulators) accumulator.add(t, 0, values);
@@ -442,6 +492,9 @@ std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {
   std::size_t work =
       head_motion::peak_bytes({shape.n_voxels, shape.n_volumes, threads}, c.head_motion);
   work = std::max(work, boldref::peak_bytes({shape.n_voxels, shape.n_volumes}, c.boldref));
+  constexpr std::size_t kFieldmapImages = 4; // on grids like the run's
+  work = std::max(
+      work, fieldmap_pepolar::peak_bytes({shape.n_voxels, kFieldmapImages}, c.fieldmap_pepolar));
   const std::size_t resampling = bold_resampling::working_bytes(
       {shape.n_voxels, shape.n_volumes,
        std::max(study.target.voxels.size(), largest_output_voxels(study)), threads},

@@ -9,6 +9,7 @@
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
 #include "stages/core/part_name.hpp"
+#include "stages/functional/distortion.hpp"
 
 namespace boldmill::graph {
 namespace fs = std::filesystem;
@@ -59,12 +60,15 @@ std::vector<std::string> method_references() {
         list.emplace_back(reference);
     }
   };
+  add(t1w_average::kStage);
   add(bias_field::kStage);
   add(affine::kStage);
   add(normalization::kStage);
   add(tissue::kStage);
   add(boldref::kStage);
   add(head_motion::kStage);
+  add(distortion::kStage);
+  add(fieldmap_pepolar::kStage);
   add(coregistration::kStage);
   add(slice_timing::kStage);
   add(framewise_displacement::kStage);

@@ -11,6 +11,7 @@
 #include "stages/anatomy/tissue.hpp"
 #include "stages/core/outcome.hpp"
 #include "stages/functional/bold_resampling.hpp"
+#include "stages/functional/distortion.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -38,7 +39,8 @@ const std::vector<std::string>& anatomy_stages() {
 const std::vector<std::string>& run_stages() {
   static const std::vector<std::string> stages{
       versioned(dummy_scans::kStage),     versioned(boldref::kStage),
-      versioned(head_motion::kStage),     versioned(bold_mask::kStage),
+      versioned(head_motion::kStage),     versioned(distortion::kStage),
+      versioned(bold_mask::kStage),
       versioned(coregistration::kStage),  versioned(slice_timing::kStage),
       versioned(bold_resampling::kStage), versioned(confounds::kStage),
       versioned(extraction::kStage)};

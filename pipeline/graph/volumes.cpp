@@ -217,8 +217,14 @@ private:
   void write_series(const OutputSpace& space, const Grid& grid, const Mask& mask,
                     const PointMap& to_ref) {
     const std::vector<std::size_t> voxels = indices_of(mask);
-    const bold_resampling::Inputs inputs{volumes_.bold, grid, voxels, to_ref,
-                                         volumes_.ref_to_volume};
+    bold_resampling::Inputs inputs{volumes_.bold, grid, voxels, to_ref, volumes_.ref_to_volume};
+    distortion::AtVoxels at;
+    if (volumes_.distortion != nullptr) {
+      at = distortion_at(*volumes_.distortion, grid, voxels, to_ref, context_);
+      inputs.shift_voxels = at.shift_voxels;
+      inputs.factor = at.factor;
+      inputs.shift_axis = volumes_.distortion->map.axis;
+    }
     const std::string name = space.entities() + "_desc-preproc_bold";
     image_io::SeriesWriter writer(folder_.path(name, ".nii.gz"), grid, volumes_.bold.n_volumes,
                                   volumes_.bold.tr_s, {.space_code = code_of(space)});

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "pipeline/graph/anatomy.hpp"
+#include "pipeline/graph/distortion_of_run.hpp"
 #include "stages/core/transform.hpp"
 #include "stages/functional/kernels/volume_source.hpp"
 
@@ -22,7 +23,7 @@ void write_anatomy_volumes(const Study& study, const bids::ParticipantSession& s
                            const Context& context);
 
 struct RunVolumes {
-  const Volume& boldref;
+  const Volume& boldref; // without distortion when the run is corrected
   const Mask& mask; // on boldref's grid
   const Affine& bold_to_t1w;
   const std::vector<Affine>& ref_to_volume;
@@ -30,6 +31,7 @@ struct RunVolumes {
   VolumeSource bold; // read only when the series is written
   // To which time after a volume's start its slices were shifted; NaN when they were not.
   double start_s = std::numeric_limits<double>::quiet_NaN();
+  const RunDistortion* distortion = nullptr; // null: not corrected
 };
 // Under sub-X/[ses-Y/]func.
 void write_run_volumes(const Study& study, const bids::ParticipantSession& session,

@@ -1,6 +1,7 @@
 #include "stages/functional/bold_resampling.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "stages/core/error.hpp"
@@ -48,6 +49,18 @@ void check(const Inputs& inputs) {
                 "bold_resampling: found " + std::to_string(inputs.ref_to_volume.size()) +
                     " motion transforms, expected " + std::to_string(inputs.bold.n_volumes));
   }
+  const std::size_t n_asked = inputs.voxels.size();
+  for (const std::size_t n : {inputs.shift_voxels.size(), inputs.factor.size()}) {
+    if (n != 0 && n != n_asked) {
+      throw Error(ErrorKind::internal, "bold_resampling: found the distortion of " +
+                                           std::to_string(n) + " voxels, expected " +
+                                           std::to_string(n_asked));
+    }
+  }
+  if (inputs.shift_axis < 0 || inputs.shift_axis > 2) {
+    throw Error(ErrorKind::internal, "bold_resampling: found axis " +
+                                         std::to_string(inputs.shift_axis) + ", expected 0 to 2");
+  }
   const std::size_t n_target = inputs.target.n_voxels();
   for (const std::size_t voxel : inputs.voxels) {
     if (voxel >= n_target) {
@@ -67,15 +80,29 @@ Eigen::Matrix4f to_voxel(const Inputs& inputs, const Eigen::Vector3d& center, st
   return (matrix * shift).cast<float>();
 }
 
+// The distortion of the voxels asked for; null where there is none.
+struct Distortion {
+  explicit Distortion(const Inputs& inputs)
+      : shift(inputs.shift_voxels.empty() ? nullptr : inputs.shift_voxels.data()),
+        factor(inputs.factor.empty() ? nullptr : inputs.factor.data()),
+        axis(static_cast<std::size_t>(inputs.shift_axis)) {}
+  const float* shift;
+  const float* factor;
+  std::size_t axis;
+};
+
 // Values of the voxels [begin, end) in one volume; NaN outside. `store(p, value)`.
 template <class Store>
 void sample(const BsplineCoefficients& volume, const Eigen::Matrix4f& m, const StaticMap& map,
-            std::size_t begin, std::size_t end, Store&& store) {
+            const Distortion& distortion, std::size_t begin, std::size_t end, Store&& store) {
   for (std::size_t p = begin; p < end; ++p) {
-    const float x = m(0, 0) * map.x[p] + m(0, 1) * map.y[p] + m(0, 2) * map.z[p] + m(0, 3);
-    const float y = m(1, 0) * map.x[p] + m(1, 1) * map.y[p] + m(1, 2) * map.z[p] + m(1, 3);
-    const float z = m(2, 0) * map.x[p] + m(2, 1) * map.y[p] + m(2, 2) * map.z[p] + m(2, 3);
-    store(p, volume.inside(x, y, z) ? volume.evaluate(x, y, z) : kNaN);
+    std::array<float, 3> at{m(0, 0) * map.x[p] + m(0, 1) * map.y[p] + m(0, 2) * map.z[p] + m(0, 3),
+                            m(1, 0) * map.x[p] + m(1, 1) * map.y[p] + m(1, 2) * map.z[p] + m(1, 3),
+                            m(2, 0) * map.x[p] + m(2, 1) * map.y[p] + m(2, 2) * map.z[p] + m(2, 3)};
+    if (distortion.shift != nullptr) at[distortion.axis] += distortion.shift[p];
+    float value = volume.inside(at[0], at[1], at[2]) ? volume.evaluate(at[0], at[1], at[2]) : kNaN;
+    if (distortion.factor != nullptr) value *= distortion.factor[p];
+    store(p, value);
   }
 }
 
@@ -105,6 +132,7 @@ void for_each_block(const Inputs& inputs, const StaticMap& map, const Context& c
 Outputs run(const Inputs& inputs, const Params& /*params*/, const Context& context) {
   check(inputs);
   const StaticMap map = static_map(inputs, context);
+  const Distortion distortion(inputs);
   const std::size_t n_voxels = inputs.voxels.size();
   Outputs out;
   out.series.resize(inputs.bold.n_volumes, static_cast<Eigen::Index>(n_voxels));
@@ -113,7 +141,7 @@ Outputs run(const Inputs& inputs, const Params& /*params*/, const Context& conte
   for_each_block(inputs, map, context, [&](std::size_t first, auto block, auto matrices) {
     parallel_blocks(context, n_voxels, kVoxelsPerBlock, [&](std::size_t begin, std::size_t end) {
       for (std::size_t b = 0; b < block.size(); ++b) {
-        sample(block[b], matrices[b], map, begin, end,
+        sample(block[b], matrices[b], map, distortion, begin, end,
                [&](std::size_t p, float value) { series[p * n_volumes + first + b] = value; });
       }
     });
@@ -134,12 +162,13 @@ Outputs run(const Inputs& inputs, const Params& /*params*/, const Context& conte
 void for_each_volume(const Inputs& inputs, const Context& context, const Consume& consume) {
   check(inputs);
   const StaticMap map = static_map(inputs, context);
+  const Distortion distortion(inputs);
   std::vector<float> values(inputs.voxels.size());
   for_each_block(inputs, map, context, [&](std::size_t first, auto block, auto matrices) {
     for (std::size_t b = 0; b < block.size(); ++b) {
       parallel_blocks(context, values.size(), kVoxelsPerBlock,
                       [&](std::size_t begin, std::size_t end) {
-                        sample(block[b], matrices[b], map, begin, end,
+                        sample(block[b], matrices[b], map, distortion, begin, end,
                                [&](std::size_t p, float value) { values[p] = value; });
                       });
       consume(static_cast<int>(first + b), values);

@@ -1,5 +1,7 @@
 // All spatial transforms in one interpolation. Volume t at target voxel y:
-//   out_t(y) = V_t( A_t( m(y) ) ),  m: target mm -> reference mm (static), A_t: ref_to_volume
+//   out_t(y) = V_t( A_t( m(y) ) + s(y) e ) j(y)
+// with m: target mm -> reference mm (static), A_t: ref_to_volume, s: distortion in voxels along the
+// phase-encoding axis e of the scanner, j: factor of the intensity,
 // by cubic B-spline with prefilter (Unser 1999, doi:10.1109/79.799930), mirror borders, only for
 // the voxels asked for. Shapes: bold V x T -> T x P. Missing data: a voxel more than half a voxel
 // outside the field of view of volume t is NaN in that volume; non-finite input voxels count as 0.
@@ -36,6 +38,10 @@ struct Inputs {
   std::span<const std::size_t> voxels;   // P indices into target, any order
   PointMap target_to_ref;                // RAS mm of target -> RAS mm of the BOLD reference
   std::span<const Affine> ref_to_volume; // T; empty means no motion
+  // Distortion of the voxels asked for, P each; empty means none.
+  std::span<const float> shift_voxels{}; // undistorted -> distorted, along shift_axis
+  std::span<const float> factor{};
+  int shift_axis = 1;
 };
 struct Outputs {
   Eigen::MatrixXf series;    // T x P, time contiguous per voxel

@@ -7,15 +7,12 @@
 // doi:10.1002/mrm.1910340111; differences in METHOD.md. Cost: one B-spline value a voxel.
 #pragma once
 
-#include <memory>
-#include <span>
 #include <string_view>
-#include <vector>
 
 #include "stages/core/image.hpp"
 #include "stages/core/stage_info.hpp"
 #include "stages/core/transform.hpp"
-#include "stages/functional/kernels/phase_encoding.hpp"
+#include "stages/functional/kernels/shift_map.hpp"
 
 namespace boldmill::distortion {
 
@@ -38,11 +35,7 @@ struct Inputs {
   PhaseEncoding encoding;
   Affine bold_to_field = Affine::Identity(); // RAS mm: undistorted BOLD reference -> field
 };
-struct Outputs {
-  Volume shift_voxels; // on the BOLD grid: undistorted voxel + shift along the axis = distorted
-  Volume factor;       // 1 + ds/de, never below 0
-  int axis = 1;
-};
+using Outputs = ShiftMap;
 
 struct Shape {
   std::size_t n_voxels = 0; // of the BOLD reference
@@ -51,29 +44,5 @@ struct Shape {
 
 [[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
 [[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
-
-// From the shift alone: fills the factor.
-[[nodiscard]] Outputs from_shift(Volume shift_voxels, int axis, const Context& context);
-
-// The point map of the shift, for chains: RAS mm undistorted -> distorted.
-[[nodiscard]] std::shared_ptr<const DisplacementField>
-undistorted_to_distorted(const Volume& shift_voxels, int axis);
-
-// The distorted image on its own grid as it would be without distortion; cubic B-spline.
-[[nodiscard]] Volume unwarp(const Volume& distorted, const Outputs& shift, bool modulate,
-                            const Context& context);
-// The other way: an undistorted image on the grid of the shift as the scanner would have shown it.
-// Every line is inverted by fixed-point iteration; intensities are divided by the factor.
-[[nodiscard]] Volume warp(const Volume& undistorted, const Outputs& shift, const Context& context);
-
-// Shift and factor (1 when not `modulate`) at voxels of `target`, linear in between; what
-// bold_resampling takes.
-struct AtVoxels {
-  std::vector<float> shift_voxels;
-  std::vector<float> factor;
-};
-[[nodiscard]] AtVoxels at_voxels(const Outputs& shift, bool modulate, const Grid& target,
-                                 std::span<const std::size_t> voxels, const PointMap& target_to_ref,
-                                 const Context& context);
 
 } // namespace boldmill::distortion

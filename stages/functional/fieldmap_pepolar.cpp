@@ -17,6 +17,7 @@ namespace {
 constexpr float kHeadLevel = 0.3F; // of the mean intensity of the head
 constexpr int kMotionSteps = 3;
 constexpr double kCoarsestForMotion_mm = 9.0;
+constexpr int kRounds = 3; // field, then pose, on the levels that see motion
 constexpr int kFinestRounds = 2;
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
@@ -123,16 +124,15 @@ public:
       if (n > 0 && next.shape == grid.shape && !last) continue;
       grid = next;
       b_ = n == 0 ? Volume(grid) : resample_clamped(b_, grid);
-      const int rounds = last ? kFinestRounds : 1;
+      const bool moves = params_.estimate_motion && spacings[n] < kCoarsestForMotion_mm;
+      const int rounds = last ? kFinestRounds : moves ? kRounds : 1;
       for (int round = 0; round < rounds; ++round) {
         pepolar::Level level = make_level(grid);
         out.converged = level.minimise(b_.data, params_.max_iterations).converged;
         update_gains(level);
-        if (params_.estimate_motion && spacings[n] < kCoarsestForMotion_mm &&
-            round + 1 < kFinestRounds) {
-          update_motion(level);
-        }
-        if (last && round + 1 == rounds) measure(level, out);
+        const bool end = last && round + 1 == rounds;
+        if (moves && !end) update_motion(level);
+        if (end) measure(level, out);
       }
     }
     finish(out);
@@ -197,6 +197,8 @@ private:
   void update_motion(const pepolar::Level& level) {
     const std::vector<float> fixed = level.undistorted(0, b_.data);
     for (std::size_t k = 1; k < images_.size(); ++k) {
+      // With another axis nearly all of the motion in plane could be field.
+      if (images_[k].axis != images_[0].axis) continue;
       for (int step = 0; step < kMotionSteps; ++step) {
         if (step == 0) {
           move(k, level.grid(), fixed, level.undistorted(k, b_.data));
@@ -221,26 +223,26 @@ private:
     const Eigen::Matrix3d gradient_to_mm = to_mm.inverse().transpose();
     const bool hidden = !images_[k].as_first;
     const Eigen::Vector3d along = to_mm.col(images_[k].axis).normalized();
-    const Normal normal = parallel_sum(context_, fixed.size(), 4096, Normal(Normal::Zero()),
-                                       [&](std::size_t begin, std::size_t end) {
-                                         Normal sum = Normal::Zero();
-                                         for (std::size_t v = begin; v < end; ++v) {
-                                           const float residual = moving[v] - fixed[v];
-                                           if (!std::isfinite(residual)) continue;
-                                           Eigen::Vector3d g;
-                                           if (!gradient_at(grid, fixed, v, g)) continue;
-                                           g = gradient_to_mm * g;
-                                           if (hidden) g -= along * along.dot(g);
-                                           const auto [i, j, l] = grid.coordinates(v);
-                                           const Eigen::Vector3d x =
-                                               grid.to_mm(Eigen::Vector3d(i, j, l)) - center;
-                                           const Vector6 row{{g[0], g[1], g[2], x[1] * g[2] - x[2] * g[1],
-                             x[2] * g[0] - x[0] * g[2], x[0] * g[1] - x[1] * g[0]}};
-                                           sum.leftCols<6>() += row * row.transpose();
-                                           sum.col(6) -= static_cast<double>(residual) * row;
-                                         }
-                                         return sum;
-                                       });
+    const Normal normal =
+        parallel_sum(context_, fixed.size(), 4096, Normal(Normal::Zero()),
+                     [&](std::size_t begin, std::size_t end) {
+                       Normal sum = Normal::Zero();
+                       for (std::size_t v = begin; v < end; ++v) {
+                         const float residual = moving[v] - fixed[v];
+                         if (!std::isfinite(residual)) continue;
+                         Eigen::Vector3d g;
+                         if (!gradient_at(grid, fixed, v, g)) continue;
+                         g = gradient_to_mm * g;
+                         if (hidden) g -= along * along.dot(g);
+                         const auto [i, j, l] = grid.coordinates(v);
+                         const Eigen::Vector3d x = grid.to_mm(Eigen::Vector3d(i, j, l)) - center;
+                         const Vector6 row{{g[0], g[1], g[2], x[1] * g[2] - x[2] * g[1],
+                                            x[2] * g[0] - x[0] * g[2], x[0] * g[1] - x[1] * g[0]}};
+                         sum.leftCols<6>() += row * row.transpose();
+                         sum.col(6) -= static_cast<double>(residual) * row;
+                       }
+                       return sum;
+                     });
     Eigen::Matrix<double, 6, 6> matrix = normal.leftCols<6>();
     if (!(matrix.trace() > 0.0)) return;
     if (hidden) matrix.topLeftCorner<3, 3>() += matrix.trace() * along * along.transpose();

@@ -106,26 +106,33 @@ Level::Level(const Grid& grid, std::vector<LineImage> images, const Weights& wei
   at_voxel_.resize(n);
 }
 
-float Level::slope(int axis, std::size_t v, const float* b) const {
+Level::Site Level::site_of(std::size_t v) const {
+  return {v, {v % length_[0], v / stride_[1] % length_[1], v / stride_[2]}};
+}
+
+float Level::slope(int axis, const Site& s, const float* b) const {
   const auto a = static_cast<std::size_t>(axis);
-  const std::size_t m = place(axis, v);
+  const std::size_t v = s.v;
+  const std::size_t m = s.m[a];
   const std::size_t low = m > 0 ? v - stride_[a] : v;
   const std::size_t high = m + 1 < length_[a] ? v + stride_[a] : v;
   return 0.5F * (b[high] - b[low]);
 }
 
-float Level::slope_transposed(int axis, std::size_t v, const float* u) const {
+float Level::slope_transposed(int axis, const Site& s, const float* u) const {
   const auto a = static_cast<std::size_t>(axis);
-  const std::size_t m = place(axis, v);
+  const std::size_t v = s.v;
+  const std::size_t m = s.m[a];
   const float before = m > 0 ? u[v - stride_[a]] : -u[v];
   const float after = m + 1 < length_[a] ? u[v + stride_[a]] : -u[v];
   return 0.5F * (before - after);
 }
 
-float Level::roughness(std::size_t v, const float* b) const {
+float Level::roughness(const Site& s, const float* b) const {
+  const std::size_t v = s.v;
   float sum = 0.0F;
   for (std::size_t a = 0; a < 3; ++a) {
-    const std::size_t m = v / stride_[a] % length_[a];
+    const std::size_t m = s.m[a];
     float change = 0.0F;
     if (m > 0) change += b[v] - b[v - stride_[a]];
     if (m + 1 < length_[a]) change += b[v] - b[v + stride_[a]];
@@ -134,11 +141,12 @@ float Level::roughness(std::size_t v, const float* b) const {
   return sum;
 }
 
-Level::Sample Level::sample(std::size_t k, std::size_t v, const std::vector<float>& b) const {
+Level::Sample Level::sample(std::size_t k, const Site& site, const std::vector<float>& b) const {
+  const std::size_t v = site.v;
   const LineImage& image = images_[k];
   const auto a = static_cast<std::size_t>(image.axis);
   const auto n = static_cast<std::ptrdiff_t>(length_[a]);
-  const std::size_t m = place(image.axis, v);
+  const std::size_t m = site.m[a];
   const auto scale = static_cast<float>(image.voxels_per_mm);
   const float x = static_cast<float>(m) + scale * b[v];
   Sample s;
@@ -163,7 +171,7 @@ Level::Sample Level::sample(std::size_t k, std::size_t v, const std::vector<floa
     derivative += d[tap] * c;
   }
   const auto gain = static_cast<float>(image.gain);
-  const float factor = 1.0F + scale * slope(image.axis, v, b.data());
+  const float factor = 1.0F + scale * slope(image.axis, site, b.data());
   s.value = gain * value * factor;
   s.by_shift = gain * scale * derivative * factor;
   s.by_slope = gain * scale * value;
@@ -173,23 +181,24 @@ Level::Sample Level::sample(std::size_t k, std::size_t v, const std::vector<floa
 double Level::value(const std::vector<float>& b) const {
   return parallel_sum(context_, b.size(), kBlock, 0.0, [&](std::size_t begin, std::size_t end) {
     double sum = 0.0;
-    for (std::size_t v = begin; v < end; ++v) {
+    for (Site site = site_of(begin); site.v < end; advance(site)) {
+      const std::size_t v = site.v;
       double total = 0.0;
       double squares = 0.0;
       int n = 0;
       for (std::size_t k = 0; k < images_.size(); ++k) {
         const double z =
-            images_[k].voxels_per_mm * static_cast<double>(slope(images_[k].axis, v, b.data()));
+            images_[k].voxels_per_mm * static_cast<double>(slope(images_[k].axis, site, b.data()));
         if (!(std::abs(z) < kSteepest)) return std::numeric_limits<double>::infinity();
         sum += weights_.barrier * barrier(z);
-        const Sample s = sample(k, v, b);
+        const Sample s = sample(k, site, b);
         if (!s.known) continue;
         total += static_cast<double>(s.value);
         squares += static_cast<double>(s.value) * static_cast<double>(s.value);
         ++n;
       }
       if (n > 1) sum += 0.5 * std::max(0.0, squares - total * total / n);
-      sum += 0.5 * weights_.smoothness * static_cast<double>(b[v] * roughness(v, b.data()));
+      sum += 0.5 * weights_.smoothness * static_cast<double>(b[v] * roughness(site, b.data()));
     }
     return sum;
   });
@@ -200,11 +209,12 @@ void Level::linearise(const std::vector<float>& b) {
   const std::size_t n_images = std::min(images_.size(), kMaxImages);
   parallel_blocks(context_, b.size(), kBlock, [&](std::size_t begin, std::size_t end) {
     std::vector<Sample> samples(n_images);
-    for (std::size_t v = begin; v < end; ++v) {
+    for (Site site = site_of(begin); site.v < end; advance(site)) {
+      const std::size_t v = site.v;
       float mean = 0.0F;
       int n = 0;
       for (std::size_t k = 0; k < n_images; ++k) {
-        samples[k] = sample(k, v, b);
+        samples[k] = sample(k, site, b);
         if (!samples[k].known) continue;
         mean += samples[k].value;
         ++n;
@@ -224,7 +234,7 @@ void Level::linearise(const std::vector<float>& b) {
         const auto axis = static_cast<std::size_t>(
             std::find(axes_.begin(), axes_.end(), images_[k].axis) - axes_.begin());
         const double c = images_[k].voxels_per_mm;
-        const double z = c * static_cast<double>(slope(images_[k].axis, v, b.data()));
+        const double z = c * static_cast<double>(slope(images_[k].axis, site, b.data()));
         at_line_[axis][v] += by_slope_[k][v] * residual +
                              static_cast<float>(weights_.barrier * c * barrier_slope(z));
         barrier_[axis][v] += static_cast<float>(weights_.barrier * c * c * barrier_curvature(z));
@@ -238,10 +248,11 @@ void Level::combine(const std::vector<float>& b, std::vector<float>& out) const 
   out.resize(b.size());
   const auto smoothness = static_cast<float>(weights_.smoothness);
   parallel_blocks(context_, b.size(), kBlock, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t v = begin; v < end; ++v) {
-      float sum = at_voxel_[v] + smoothness * roughness(v, b.data());
+    for (Site site = site_of(begin); site.v < end; advance(site)) {
+      const std::size_t v = site.v;
+      float sum = at_voxel_[v] + smoothness * roughness(site, b.data());
       for (std::size_t n = 0; n < axes_.size(); ++n) {
-        sum += slope_transposed(axes_[n], v, at_line_[n].data());
+        sum += slope_transposed(axes_[n], site, at_line_[n].data());
       }
       out[v] = sum;
     }
@@ -261,8 +272,10 @@ void Level::apply(const std::vector<float>& x, std::vector<float>& out) {
   parallel_blocks(context_, x.size(), kBlock, [&](std::size_t begin, std::size_t end) {
     std::array<float, kMaxImages> change{};
     std::array<float, 3> along{};
-    for (std::size_t v = begin; v < end; ++v) {
-      for (const int axis : axes_) along[static_cast<std::size_t>(axis)] = slope(axis, v, x.data());
+    for (Site site = site_of(begin); site.v < end; advance(site)) {
+      const std::size_t v = site.v;
+      for (const int axis : axes_)
+        along[static_cast<std::size_t>(axis)] = slope(axis, site, x.data());
       float mean = 0.0F;
       float n = 0.0F;
       for (std::size_t k = 0; k < n_images; ++k) {
@@ -298,7 +311,8 @@ std::vector<float> Level::diagonal() const {
     if (length_[a] > 1) constant += 2.0F * static_cast<float>(weights_.smoothness) * per_mm2_[a];
   }
   parallel_blocks(context_, out.size(), kBlock, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t v = begin; v < end; ++v) {
+    for (Site site = site_of(begin); site.v < end; advance(site)) {
+      const std::size_t v = site.v;
       float sum = constant;
       for (std::size_t k = 0; k < n_images; ++k) sum += share * by_shift_[k][v] * by_shift_[k][v];
       for (std::size_t n = 0; n < axes_.size(); ++n) {
@@ -310,7 +324,7 @@ std::vector<float> Level::diagonal() const {
           }
           return 0.25F * q;
         };
-        const std::size_t m = place(axes_[n], v);
+        const std::size_t m = site.m[a];
         if (m > 0) sum += at(v - stride_[a]);
         if (m + 1 < length_[a]) sum += at(v + stride_[a]);
       }
@@ -385,9 +399,9 @@ Fit Level::minimise(std::vector<float>& b, int max_iterations) {
 std::vector<float> Level::undistorted(std::size_t k, const std::vector<float>& b) const {
   std::vector<float> out(b.size(), std::numeric_limits<float>::quiet_NaN());
   parallel_blocks(context_, b.size(), kBlock, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t v = begin; v < end; ++v) {
-      const Sample s = sample(k, v, b);
-      if (s.known) out[v] = s.value;
+    for (Site site = site_of(begin); site.v < end; advance(site)) {
+      const Sample s = sample(k, site, b);
+      if (s.known) out[site.v] = s.value;
     }
   });
   return out;

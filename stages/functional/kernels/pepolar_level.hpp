@@ -60,14 +60,24 @@ private:
     float by_slope = 0.0F;
     bool known = false;
   };
-  [[nodiscard]] Sample sample(std::size_t k, std::size_t v, const std::vector<float>& b) const;
-  [[nodiscard]] float slope(int axis, std::size_t v, const float* b) const;
-  [[nodiscard]] float slope_transposed(int axis, std::size_t v, const float* u) const;
-  [[nodiscard]] std::size_t place(int axis, std::size_t v) const {
-    const auto a = static_cast<std::size_t>(axis);
-    return v / stride_[a] % length_[a];
+  // A voxel and its coordinates, carried along instead of divided out.
+  struct Site {
+    std::size_t v = 0;
+    std::array<std::size_t, 3> m{};
+  };
+  [[nodiscard]] Site site_of(std::size_t v) const;
+  void advance(Site& s) const {
+    ++s.v;
+    if (++s.m[0] < length_[0]) return;
+    s.m[0] = 0;
+    if (++s.m[1] < length_[1]) return;
+    s.m[1] = 0;
+    ++s.m[2];
   }
-  [[nodiscard]] float roughness(std::size_t v, const float* b) const; // of -laplacian b
+  [[nodiscard]] Sample sample(std::size_t k, const Site& site, const std::vector<float>& b) const;
+  [[nodiscard]] float slope(int axis, const Site& s, const float* b) const;
+  [[nodiscard]] float slope_transposed(int axis, const Site& s, const float* u) const;
+  [[nodiscard]] float roughness(const Site& s, const float* b) const; // of -laplacian b
 
   void linearise(const std::vector<float>& b);
   void apply(const std::vector<float>& x, std::vector<float>& out);
