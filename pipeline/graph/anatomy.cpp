@@ -7,10 +7,12 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/archives.hpp"
 #include "pipeline/graph/precomputed.hpp"
+#include "pipeline/graph/t1w_images.hpp"
 #include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/bias_field.hpp"
 #include "stages/anatomy/brain_mask.hpp"
+#include "stages/anatomy/t1w_average.hpp"
 #include "stages/anatomy/tissue.hpp"
 #include "stages/core/smooth.hpp"
 
@@ -27,27 +29,16 @@ std::string number(double value) {
   return text;
 }
 
-// Voxels much finer than the anatomy needs are averaged: 0.67 mm heads cost three times the memory
-// of 1 mm ones and register no better at 2 mm.
-constexpr double kFinestVoxelMm = 0.95;
 constexpr double kAveragingSlack = 1.1; // edges are rounded up
-
-Volume read_t1w(const Study& study, const bids::AnatFile& file, const Context& context) {
-  image_io::ReadReport report;
-  Volume t1w = image_io::read_volume(study.index.absolute(file),
-                                     {.nonfinite_to_zero = true, .report = &report});
-  if (t1w.grid.spacing_mm().minCoeff() < kFinestVoxelMm) t1w = downsample(t1w, 1.0, context);
-  return t1w;
-}
 
 struct Keys {
   std::string bias, affine, mask, brain_affine, normalization, fit;
 };
 
-Keys keys_of(const Study& study, const std::string& t1w_sha256, const Precomputed& given) {
+Keys keys_of(const Study& study, const std::string& t1w_key, const Precomputed& given) {
   const auto& c = study.config;
   Keys keys;
-  keys.bias = cache::node_key(bias_field::kStage, params_of(c, "bias_field"), {t1w_sha256});
+  keys.bias = cache::node_key(bias_field::kStage, params_of(c, "bias_field"), {t1w_key});
   keys.affine = cache::node_key(affine::kStage, params_of(c, "affine"),
                                 {keys.bias, study.target.template_key});
   keys.mask = cache::node_key(brain_mask::kStage, params_of(c, "brain_mask"), {keys.affine});
@@ -125,8 +116,7 @@ const bids::AnatFile& t1w_of(const bids::ParticipantSession& session) {
 }
 
 std::string anatomy_key(const Study& study, const bids::ParticipantSession& session) {
-  const auto digest = study.digests.of(study.index.absolute(t1w_of(session)));
-  return keys_of(study, digest.sha256, precomputed_of(study, session)).fit;
+  return keys_of(study, plan_t1w(study, session).key, precomputed_of(study, session)).fit;
 }
 
 std::string tissue_key(const Study& study, const std::string& anatomy) {
@@ -135,21 +125,27 @@ std::string tissue_key(const Study& study, const std::string& anatomy) {
 
 Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session, bool needs_images,
                     const Context& context) {
-  const bids::AnatFile& file = t1w_of(session);
-  const auto digest = study.digests.of(study.index.absolute(file));
+  const T1wPlan images = plan_t1w(study, session);
   const Precomputed given = precomputed_of(study, session);
-  const Keys keys = keys_of(study, digest.sha256, given);
+  const Keys keys = keys_of(study, images.key, given);
   const auto& c = study.config;
   Anatomy out;
   out.key = keys.fit;
-  out.inputs.push_back({file.path, digest.bytes, digest.sha256});
+  out.inputs = images.inputs;
+  if (images.files.size() > 1) {
+    out.stages.push_back(
+        {std::string(t1w_average::kStage.name), t1w_average::kStage.version, images.key});
+  }
   add_records(given, keys, out);
 
+  std::optional<T1wNotes> notes;
   const auto corrected = [&]() -> const Volume& {
     if (out.t1w.data.empty()) {
-      const Volume raw = read_t1w(study, file, context);
+      T1wImage raw = timed(out.resources, "read_t1w", session.id,
+                           [&] { return read_t1w(study, images, context); });
+      notes = std::move(raw.notes);
       out.t1w = timed(out.resources, "bias_field", session.id, [&] {
-                  return bias_field::run({raw}, c.bias_field, context);
+                  return bias_field::run({raw.image}, c.bias_field, context);
                 }).corrected;
     }
     return out.t1w;
@@ -203,10 +199,12 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
       });
     });
   }
-  if (session.t1w.size() > 1) {
-    out.warnings.push_back(session.id + ": " + std::to_string(session.t1w.size()) +
-                           " T1w images, the first is used");
-  }
+  const auto known =
+      study.cache.value<T1wNotes>(cache::node_key("t1w_notes", 1, "{}", {images.key}), [&] {
+        (void)corrected();
+        return *notes;
+      });
+  out.warnings = warnings_of(known, images, session.id);
   if (out.fit.affine.header_rotation_deg > 60.0) {
     out.warnings.push_back(session.id + ": the head lies " +
                            number(out.fit.affine.header_rotation_deg) +
