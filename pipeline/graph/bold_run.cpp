@@ -22,7 +22,7 @@ namespace boldmill::graph {
 void archive(cache::Archive& a, RunResult& r) {
   a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mirror_gain,
     r.mean_fd_mm, r.mean_std_dvars, r.slice_reference_s, r.confound_names, r.confounds, r.series,
-    r.coverage, r.warnings);
+    r.coverage, r.warnings, r.notes);
 }
 
 namespace {
@@ -44,6 +44,7 @@ struct Opened {
   slice_timing::Timing slices; // without times when they are not known
   DistortionPlan distortion;
   std::vector<std::string> warnings;
+  std::vector<std::string> notes;
 };
 
 std::string text_of(const slice_timing::Timing& slices) {
@@ -96,7 +97,7 @@ Keys keys_of(const Study& study, const Opened& opened, const std::string& anatom
 
 // What the sidecar says of the slices; what cannot be used is a warning, not an error.
 slice_timing::Timing slices_of(const bids::Sidecar& sidecar, const image_io::NiftiHeader& header,
-                               double tr_s, std::vector<std::string>& warnings) {
+                               double tr_s, Opened& opened) {
   slice_timing::Timing slices;
   const std::string& direction = sidecar.slice_encoding_direction;
   if (!direction.empty()) slices.axis = direction[0] - 'i';
@@ -104,9 +105,10 @@ slice_timing::Timing slices_of(const bids::Sidecar& sidecar, const image_io::Nif
   try {
     const int n_slices = header.grid.shape.at(static_cast<std::size_t>(slices.axis));
     slices.times_s = bids::resolve_slice_timing(sidecar, n_slices, tr_s);
-    if (slices.times_s.empty()) warnings.push_back("slice timing not corrected: no SliceTiming");
+    if (slices.times_s.empty())
+      opened.notes.push_back("slice timing not corrected: no SliceTiming");
   } catch (const Error& error) {
-    warnings.push_back(std::string("slice timing not corrected: ") + error.what());
+    opened.warnings.push_back(std::string("slice timing not corrected: ") + error.what());
   }
   return slices;
 }
@@ -125,10 +127,10 @@ Opened open_run(const Study& study, const bids::ParticipantSession& session,
   const bids::Sidecar sidecar = study.index.metadata(session, run.file);
   const bids::RepetitionTime tr = bids::resolve_repetition_time(sidecar, header.tr_s);
   const auto digest = study.digests.of(path);
-  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}, {}};
+  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}, {}, {}};
   opened.distortion = plan_distortion(study, session, run);
   if (study.config.slice_timing.enabled) {
-    opened.slices = slices_of(sidecar, header, tr.tr_s, opened.warnings);
+    opened.slices = slices_of(sidecar, header, tr.tr_s, opened);
   }
   if (!tr.warning.empty()) opened.warnings.push_back(tr.warning);
   if (run.echoes.size() > 1) {
@@ -299,6 +301,7 @@ private:
     RunResult result;
     result.tr_s = opened.tr_s;
     result.warnings = opened.warnings;
+    result.notes = opened.notes;
     const Estimates& e = estimates_.emplace(estimate(opened, keys));
     result.n_volumes = bold().n_volumes;
     result.n_dummies = e.dummies.n;
@@ -307,6 +310,7 @@ private:
     result.mirror_gain = e.coreg.mirror_similarity_gain;
     result.warnings.insert(result.warnings.end(), e.distortion.warnings.begin(),
                            e.distortion.warnings.end());
+    result.notes.insert(result.notes.end(), e.distortion.notes.begin(), e.distortion.notes.end());
     note_doubts(e.motion, e.coreg, e.mask, result);
     result.slice_reference_s = correct_slices(e.dummies.n);
     add_confounds(e, result);

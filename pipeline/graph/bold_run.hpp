@@ -24,6 +24,7 @@ struct RunResult {
   std::vector<Eigen::MatrixXf> series;       // by set of the target space: T x R
   std::vector<std::vector<double>> coverage; // by set: R
   std::vector<std::string> warnings;
+  std::vector<std::string> notes; // of no concern for the status
 };
 
 struct RunOutput {

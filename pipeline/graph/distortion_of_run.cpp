@@ -175,6 +175,7 @@ DistortionPlan plan_distortion(const Study& study, const bids::ParticipantSessio
     const std::string direction = study.index.metadata(session, run.file).phase_encoding_direction;
     plan.estimator.run.file = run.file;
     plan.estimator.run.direction = direction;
+    plan.expected = true;
     if (direction.empty()) plan.reason = run.file.path + ": no PhaseEncodingDirection";
     plan.key = "free " + direction;
     return plan;
@@ -184,11 +185,13 @@ DistortionPlan plan_distortion(const Study& study, const bids::ParticipantSessio
       [&](const bids::BidsFile& file, int axis) { return axis_length(study, file, axis); });
   const bids::FieldmapEstimator& found = plan.estimator;
   plan.reason = found.reason;
+  plan.expected = method != "auto" || !session.fieldmaps.empty();
   config::Json key{{"kind", bids::to_string(found.kind)},
                    {"run", {found.run.direction, found.run.readout_s}},
                    {"echoes", {found.echo_time1_s, found.echo_time2_s}},
                    {"units", found.units},
-                   {"reason", found.reason}};
+                   {"reason", found.reason},
+                   {"expected", plan.expected}};
   for (const auto& image : found.epi) key["epi"].push_back({image.direction, image.readout_s});
   for (const bids::BidsFile& file : found.files()) {
     const auto digest = study.digests.of(study.index.absolute(file));
@@ -201,7 +204,7 @@ DistortionPlan plan_distortion(const Study& study, const bids::ParticipantSessio
 
 void archive(cache::Archive& a, RunDistortion& d) {
   a(d.corrected, d.modulate, d.map.shift_voxels, d.map.factor, d.map.axis, d.reference,
-    d.max_shift_voxels, d.method, d.warnings);
+    d.max_shift_voxels, d.method, d.warnings, d.notes);
 }
 
 RunDistortion correct_distortion(const Study& study, const DistortionPlan& plan,
@@ -211,7 +214,8 @@ RunDistortion correct_distortion(const Study& study, const DistortionPlan& plan,
   if (study.config.distortion.method == "none") return out;
   out.warnings = plan.estimator.warnings;
   if (!plan.reason.empty()) {
-    out.warnings.push_back("distortion not corrected: " + plan.reason);
+    (plan.expected ? out.warnings : out.notes)
+        .push_back("distortion not corrected: " + plan.reason);
     return out;
   }
   try {

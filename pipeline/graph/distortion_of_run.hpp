@@ -13,8 +13,9 @@ namespace boldmill::graph {
 // What will be done, from sidecars and digests alone.
 struct DistortionPlan {
   bids::FieldmapEstimator estimator;
-  std::string reason; // why nothing will be done, "" otherwise
-  std::string key;    // of all that enters beside the BOLD reference
+  std::string reason;    // why nothing will be done, "" otherwise
+  bool expected = false; // the session has field maps, or the configuration asks for a method
+  std::string key;       // of all that enters beside the BOLD reference
   std::vector<store::InputRecord> inputs;
 };
 [[nodiscard]] DistortionPlan plan_distortion(const Study& study,
@@ -30,6 +31,7 @@ struct RunDistortion {
   double max_shift_voxels = 0.0; // in the brain
   std::string method;
   std::vector<std::string> warnings;
+  std::vector<std::string> notes; // as warnings, of what nobody could expect
 
   [[nodiscard]] const distortion::ShiftMap* shift() const { return corrected ? &map : nullptr; }
 };

@@ -101,7 +101,9 @@ private:
     record.confounds = result.confounds;
     record.fd_above_threshold = fd_share(result);
     record.status = result.warnings.empty() ? "ok" : "warning";
-    record.reason = join(result.warnings);
+    std::vector<std::string> said = result.warnings;
+    said.insert(said.end(), result.notes.begin(), result.notes.end());
+    record.reason = join(said);
     for (std::size_t s = 0; s < study_.target.sets.size(); ++s) {
       record.series[study_.target.sets[s].name] = {result.series[s], {}, result.coverage[s]};
     }

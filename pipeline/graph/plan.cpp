@@ -38,12 +38,11 @@ const std::vector<std::string>& anatomy_stages() {
 
 const std::vector<std::string>& run_stages() {
   static const std::vector<std::string> stages{
-      versioned(dummy_scans::kStage),     versioned(boldref::kStage),
-      versioned(head_motion::kStage),     versioned(distortion::kStage),
-      versioned(bold_mask::kStage),
-      versioned(coregistration::kStage),  versioned(slice_timing::kStage),
-      versioned(bold_resampling::kStage), versioned(confounds::kStage),
-      versioned(extraction::kStage)};
+      versioned(dummy_scans::kStage),  versioned(boldref::kStage),
+      versioned(head_motion::kStage),  versioned(distortion::kStage),
+      versioned(bold_mask::kStage),    versioned(coregistration::kStage),
+      versioned(slice_timing::kStage), versioned(bold_resampling::kStage),
+      versioned(confounds::kStage),    versioned(extraction::kStage)};
   return stages;
 }
 

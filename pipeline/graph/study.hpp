@@ -66,7 +66,7 @@ struct Study {
   bool force = false;
   std::string write_volumes = "none";
   std::vector<bids::DerivativesIndex> derivatives; // searched in this order, see precomputed.hpp
-  std::vector<OutputSpace> output_spaces; // where images are written, see write_volumes
+  std::vector<OutputSpace> output_spaces;          // where images are written, see write_volumes
 
   [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;
 };

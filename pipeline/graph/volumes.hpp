@@ -24,7 +24,7 @@ void write_anatomy_volumes(const Study& study, const bids::ParticipantSession& s
 
 struct RunVolumes {
   const Volume& boldref; // without distortion when the run is corrected
-  const Mask& mask; // on boldref's grid
+  const Mask& mask;      // on boldref's grid
   const Affine& bold_to_t1w;
   const std::vector<Affine>& ref_to_volume;
   const Anatomy& anatomy;
