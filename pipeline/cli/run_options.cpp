@@ -83,10 +83,11 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
            for (const std::string& each : what) {
              if (each == "slicetiming") options.shortcuts["slice_timing.enabled"] = "false";
              if (each == "fieldmaps") options.shortcuts["distortion.method"] = "none";
+             if (each == "sbref") options.shortcuts["input.use_sbref"] = "false";
            }
          },
-         "what is not used though it is there: fieldmaps, slicetiming")
-      ->check(CLI::IsMember({"fieldmaps", "slicetiming"}))
+         "what is not used though it is there: fieldmaps, slicetiming, sbref")
+      ->check(CLI::IsMember({"fieldmaps", "slicetiming", "sbref"}))
       ->expected(1, 1 << 20)
       ->group("Processing");
   shortcut(app, options, "--fd-spike-threshold", "confounds.fd_spike_threshold_mm");

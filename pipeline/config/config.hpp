@@ -46,6 +46,7 @@ struct InputParams {
   std::vector<std::string> task_id;
   std::vector<std::string> rest_tasks{"rest"};
   int dummy_scans = -1;
+  bool use_sbref = true;
   std::vector<std::string> participant_columns{"site", "scanner", "age", "sex", "group"};
   std::string group_column = "group";
   std::vector<std::string> control_values{"control", "healthy", "HC", "CN"};
@@ -56,12 +57,14 @@ template <class P, class F>
 void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, InputParams>
 {
-  auto& [task_id, rest_tasks, dummy_scans, participant_columns, group_column, control_values,
-         taxonomy] = params;
+  auto& [task_id, rest_tasks, dummy_scans, use_sbref, participant_columns, group_column,
+         control_values, taxonomy] = params;
   visit("task_id", task_id, "", "tasks to process, empty for all", Limits{});
   visit("rest_tasks", rest_tasks, "", "task labels that are task-free", Limits{});
   visit("dummy_scans", dummy_scans, "volumes", "volumes before steady state, -1 to detect them",
         Limits::between(-1, 1000));
+  visit("use_sbref", use_sbref, "", "coregister by the single-band reference where there is one",
+        Limits{});
   visit("participant_columns", participant_columns, "",
         "columns of participants.tsv that may enter the output", Limits{});
   visit("group_column", group_column, "", "column that tells healthy controls", Limits{});
@@ -119,6 +122,7 @@ struct GateParams {
   double min_norm_dice = 0.85;
   double min_norm_jacobian = 0.0;
   double max_mirror_gain = 0.005;
+  double warn_tsnr = 15.0;
   bool operator==(const GateParams&) const = default;
 };
 template <class P, class F>
@@ -126,7 +130,7 @@ void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, GateParams>
 {
   auto& [fd_exclusion_mm, max_fd_share, min_time_s, min_coreg_dice, min_norm_dice,
-         min_norm_jacobian, max_mirror_gain] = params;
+         min_norm_jacobian, max_mirror_gain, warn_tsnr] = params;
   visit("fd_exclusion_mm", fd_exclusion_mm, "mm",
         "framewise displacement that counts against a run", Limits::between(0.0, 100.0));
   visit("max_fd_share", max_fd_share, "",
@@ -144,6 +148,8 @@ void for_each_field(P& params, F&& visit)
   visit("max_mirror_gain", max_mirror_gain, "NMI",
         "runs that fit the T1w better by more with left and right exchanged fail",
         Limits::between(0.0, 1.0));
+  visit("warn_tsnr", warn_tsnr, "", "runs whose median temporal SNR is lower get a warning",
+        Limits::between(0.0, 1000.0));
 }
 
 // Susceptibility distortion: where the field comes from and what is done with it.

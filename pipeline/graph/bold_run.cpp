@@ -6,6 +6,7 @@
 
 #include "pipeline/graph/archives.hpp"
 #include "pipeline/graph/distortion_of_run.hpp"
+#include "pipeline/graph/sbref.hpp"
 #include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/tissue.hpp"
@@ -21,8 +22,8 @@ namespace boldmill::graph {
 
 void archive(cache::Archive& a, RunResult& r) {
   a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mirror_gain,
-    r.mean_fd_mm, r.mean_std_dvars, r.slice_reference_s, r.confound_names, r.confounds, r.series,
-    r.coverage, r.warnings, r.notes);
+    r.mean_fd_mm, r.mean_std_dvars, r.distortion, r.slice_reference_s, r.confound_names,
+    r.confounds, r.series, r.coverage, r.warnings, r.notes);
 }
 
 namespace {
@@ -33,16 +34,18 @@ struct Dummies {
 void archive(cache::Archive& a, Dummies& d) { a(d.n); }
 
 struct Keys {
-  std::string dummies, reference, motion, distortion, mask, coregistration, tissue, slice_timing,
-      confounds, result;
+  std::string dummies, reference, motion, sbref, distortion, mask, coregistration, tissue,
+      slice_timing, confounds, result;
 };
 
 struct Opened {
   std::string sha256;
   std::uint64_t bytes = 0;
   double tr_s = 0.0;
+  std::string sbref_sha256;    // "" when there is none, or it is not used
   slice_timing::Timing slices; // without times when they are not known
   DistortionPlan distortion;
+  std::vector<store::InputRecord> sidecars;
   std::vector<std::string> warnings;
   std::vector<std::string> notes;
 };
@@ -72,10 +75,13 @@ Keys keys_of(const Study& study, const Opened& opened, const std::string& anatom
                       {opened.sha256});
   keys.reference = cache::node_key(boldref::kStage, params("boldref"), {keys.dummies});
   keys.motion = cache::node_key(head_motion::kStage, params("head_motion"), {keys.reference});
+  keys.sbref = opened.sbref_sha256.empty()
+                   ? keys.reference
+                   : cache::node_key("sbref", 1, "{}", {keys.reference, opened.sbref_sha256});
   keys.distortion = cache::node_key(
       distortion::kStage,
       opened.distortion.key + params("distortion") + params("bold_mask") + field_stages(params),
-      {keys.reference, needs_anatomy(study) ? anatomy + params("coregistration") : std::string()});
+      {keys.sbref, needs_anatomy(study) ? anatomy + params("coregistration") : std::string()});
   keys.mask = cache::node_key(bold_mask::kStage, params("bold_mask"), {keys.distortion});
   keys.coregistration =
       cache::node_key(coregistration::kStage, params("coregistration"), {keys.mask, anatomy});
@@ -127,7 +133,12 @@ Opened open_run(const Study& study, const bids::ParticipantSession& session,
   const bids::Sidecar sidecar = study.index.metadata(session, run.file);
   const bids::RepetitionTime tr = bids::resolve_repetition_time(sidecar, header.tr_s);
   const auto digest = study.digests.of(path);
-  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}, {}, {}};
+  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}, {}, {}, {}, {}};
+  for (const std::string& source : sidecar.sources) {
+    const auto file = study.digests.of(study.index.root / source);
+    opened.sidecars.push_back({source, file.bytes, file.sha256});
+  }
+  opened.sbref_sha256 = sbref_digest(study, run);
   opened.distortion = plan_distortion(study, session, run);
   if (study.config.slice_timing.enabled) {
     opened.slices = slices_of(sidecar, header, tr.tr_s, opened);
@@ -188,12 +199,17 @@ public:
 
   RunOutput process(const Opened& opened, const Keys& keys) {
     out_.inputs.push_back({run_.file.path, opened.bytes, opened.sha256});
+    for (const store::InputRecord& input : opened.sidecars) out_.inputs.push_back(input);
     tr_s_ = opened.tr_s;
     slices_ = opened.slices;
     add_stage(dummy_scans::kStage, keys.dummies);
     add_stage(boldref::kStage, keys.reference);
     add_stage(head_motion::kStage, keys.motion);
     add_stage(distortion::kStage, keys.distortion);
+    if (run_.sbref && !opened.sbref_sha256.empty()) {
+      const auto digest = study_.digests.of(study_.index.absolute(*run_.sbref));
+      out_.inputs.push_back({run_.sbref->path, digest.bytes, digest.sha256});
+    }
     for (const store::InputRecord& input : opened.distortion.inputs) out_.inputs.push_back(input);
     add_stage(bold_mask::kStage, keys.mask);
     add_stage(coregistration::kStage, keys.coregistration);
@@ -229,6 +245,8 @@ private:
   struct Estimates {
     Dummies dummies;
     boldref::Outputs reference;
+    Volume base; // what masks and coregistration start from: the sbref, or the reference
+    std::vector<std::string> warnings;
     head_motion::Outputs motion;
     RunDistortion distortion;
     bold_mask::Outputs mask;
@@ -236,7 +254,7 @@ private:
 
     // What masks and coregistration see.
     [[nodiscard]] const Volume& undistorted() const {
-      return distortion.corrected ? distortion.reference : reference.reference;
+      return distortion.corrected ? distortion.reference : base;
     }
   };
 
@@ -261,10 +279,12 @@ private:
         return head_motion::run({bold(), &e.reference.reference}, c_.head_motion, context_);
       });
     });
+    e.base = opened.sbref_sha256.empty()
+                 ? e.reference.reference
+                 : sbref_or(study_, run_, e.reference.reference, e.warnings, context_);
     e.distortion = study_.cache.value<RunDistortion>(keys.distortion, [&] {
       return timed(out_.resources, "distortion", run_.run_id, [&] {
-        return correct_distortion(study_, opened.distortion, anatomy_, e.reference.reference,
-                                  context_);
+        return correct_distortion(study_, opened.distortion, anatomy_, e.base, context_);
       });
     });
     const Volume& reference = e.undistorted();
@@ -305,17 +325,39 @@ private:
     const Estimates& e = estimates_.emplace(estimate(opened, keys));
     result.n_volumes = bold().n_volumes;
     result.n_dummies = e.dummies.n;
+    result.distortion = e.distortion.corrected ? e.distortion.method : "none";
     result.coreg_dice = e.coreg.dice;
     result.coreg_cost = e.coreg.cost;
     result.mirror_gain = e.coreg.mirror_similarity_gain;
     result.warnings.insert(result.warnings.end(), e.distortion.warnings.begin(),
                            e.distortion.warnings.end());
+    result.warnings.insert(result.warnings.end(), e.warnings.begin(), e.warnings.end());
     result.notes.insert(result.notes.end(), e.distortion.notes.begin(), e.distortion.notes.end());
     note_doubts(e.motion, e.coreg, e.mask, result);
     result.slice_reference_s = correct_slices(e.dummies.n);
     add_confounds(e, result);
     add_series(e, result);
+    note_gaps(result);
     return result;
+  }
+
+  // What is there but weak: signal, and coverage of the circuit regions.
+  void note_gaps(RunResult& result) const {
+    if (result.tsnr < c_.gates.warn_tsnr) {
+      result.warnings.push_back("temporal SNR is " + std::to_string(result.tsnr).substr(0, 5) +
+                                ", expected at least " +
+                                std::to_string(c_.gates.warn_tsnr).substr(0, 5));
+    }
+    const auto& sets = study_.target.sets;
+    for (std::size_t s = 0; s < sets.size(); ++s) {
+      if (sets[s].name != "circuits") continue;
+      std::string low;
+      for (std::size_t r = 0; r < sets[s].regions.size(); ++r) {
+        if (result.coverage[s][r] < c_.extraction.min_coverage)
+          low += " " + sets[s].regions[r].label;
+      }
+      if (!low.empty()) result.warnings.push_back("circuit regions without enough coverage:" + low);
+    }
   }
 
   void write_volumes(const Opened& opened, const Keys& keys) {

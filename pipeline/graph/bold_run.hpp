@@ -18,6 +18,7 @@ struct RunResult {
   double mirror_gain = 0.0; // of the similarity when left and right are exchanged
   double mean_fd_mm = 0.0;
   double mean_std_dvars = 0.0;
+  std::string distortion;         // method, "none" when not corrected
   double slice_reference_s = 0.0; // volume t stands for t * tr_s + this; NaN: not corrected
   std::vector<std::string> confound_names;
   Eigen::MatrixXd confounds;                 // T x K

@@ -68,7 +68,12 @@ private:
             const std::vector<store::InputRecord>& inputs) {
     person_.stages.insert(person_.stages.end(), stages.begin(), stages.end());
     person_.resources.insert(person_.resources.end(), resources.begin(), resources.end());
-    person_.inputs.insert(person_.inputs.end(), inputs.begin(), inputs.end());
+    for (const store::InputRecord& input : inputs) { // runs share inherited sidecars
+      const bool known =
+          std::any_of(person_.inputs.begin(), person_.inputs.end(),
+                      [&](const store::InputRecord& other) { return other.path == input.path; });
+      if (!known) person_.inputs.push_back(input);
+    }
   }
 
   void add_run(std::size_t r) {
@@ -94,6 +99,7 @@ private:
     record.n_volumes = result.n_volumes;
     record.mean_fd_mm = result.mean_fd_mm;
     record.mean_std_dvars = result.mean_std_dvars;
+    record.distortion = result.distortion;
     record.slice_reference_s = result.slice_reference_s;
     record.tsnr = result.tsnr;
     record.coreg_dice = result.coreg_dice;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "pipeline/report/files.hpp"
@@ -76,6 +77,25 @@ std::string cohort_text(const Json& c, const store::CohortReader& cohort) {
 }
 
 // Of the runs that were processed.
+std::string distortion_text(const store::CohortReader& cohort) {
+  std::map<std::string, int> methods;
+  int n = 0;
+  for (const store::RunRecord& run : cohort.runs().run) {
+    if (run.n_volumes == 0) continue;
+    ++n;
+    if (run.distortion != "none" && !run.distortion.empty()) ++methods[run.distortion];
+  }
+  if (methods.empty()) return "Susceptibility distortion was not corrected. ";
+  std::string text = "Susceptibility distortion was corrected";
+  const char* separator = " ";
+  for (const auto& [method, count] : methods) {
+    text += separator + ("in " + std::to_string(count)) + " of " + std::to_string(n) + " runs (" +
+            method + ")";
+    separator = ", ";
+  }
+  return text + ". ";
+}
+
 std::string slice_timing_text(const store::CohortReader& cohort) {
   std::size_t n = 0;
   std::size_t corrected = 0;
@@ -122,8 +142,8 @@ std::string methods_text(const store::CohortReader& cohort, const ReportInfo& in
        "reference was made, rigid head motion was "
     << "estimated on the raw series, and the reference was aligned to the T1w (rigid, mutual "
        "information, then the white-matter edge). "
-    << slice_timing_text(cohort)
-    << "No distortion correction was applied. All transforms were applied in one "
+    << slice_timing_text(cohort) << distortion_text(cohort)
+    << "All transforms were applied in one "
        "cubic B-spline interpolation to a "
     << v("target", "spacing_mm") << " mm grid in the space of the template ("
     << template_text(cohort) << ").\n\n"

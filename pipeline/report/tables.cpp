@@ -65,7 +65,7 @@ void add_scores(TableFile& table, const store::ScoreTable& scores, const Text& n
 void write_runs(const fs::path& out, const store::CohortReader& cohort,
                 const store::ParticipantsTable& people, std::vector<fs::path>& written) {
   const store::RunTable runs = cohort.runs();
-  Text participant, session, run_id, task, status, reason, decision, rater;
+  Text participant, session, run_id, task, status, reason, distortion, decision, rater;
   std::vector<double> tr, n_volumes, n_kept, fd, above, dvars, slices, tsnr, coreg, norm, dof;
   for (std::size_t m = 0; m < runs.run.size(); ++m) {
     const store::RunRecord& r = runs.run[m];
@@ -76,6 +76,7 @@ void write_runs(const fs::path& out, const store::CohortReader& cohort,
     task.push_back(r.task);
     status.push_back(r.status);
     reason.push_back(r.reason);
+    distortion.push_back(r.distortion);
     decision.push_back(r.qc_decision);
     rater.push_back(r.qc_rater);
     tr.push_back(r.tr_s);
@@ -94,7 +95,9 @@ void write_runs(const fs::path& out, const store::CohortReader& cohort,
   table.text("participant_id", participant, "participant").text("session_id", session, "session");
   table.text("run_id", run_id, "run").text("task", task, "task label");
   table.text("status", status, "ok, warning, excluded from the measures, or failed");
-  table.text("reason", reason, "why not ok");
+  table.text("reason", reason, "why not ok, and notes");
+  table.text("distortion", distortion,
+             "method of the susceptibility distortion correction, or none");
   table.numbers("tr_s", tr, "repetition time", "s").numbers("n_volumes", n_volumes, "volumes");
   table.numbers("n_kept", n_kept, "volumes left after dummies and censoring");
   table.numbers("mean_fd_mm", fd, "mean framewise displacement", "mm");

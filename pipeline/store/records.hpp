@@ -36,6 +36,7 @@ struct RunRecord {
   double mean_fd_mm = 0.0;
   double fd_above_threshold = 0.0; // share of volumes
   double mean_std_dvars = 0.0;
+  std::string distortion;         // method of the correction, "none" without, "" when not processed
   double slice_reference_s = 0.0; // volume t stands for t * tr_s + this; NaN: not corrected
   double tsnr = 0.0;
   double coreg_dice = 0.0;

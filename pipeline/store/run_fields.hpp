@@ -15,6 +15,7 @@ void for_each_run_field(F&& visit) {
   visit("mean_fd_mm", &RunRecord::mean_fd_mm, "units", "mm");
   visit("fd_above_threshold", &RunRecord::fd_above_threshold, "long_name", "share of volumes");
   visit("mean_std_dvars", &RunRecord::mean_std_dvars, "", "");
+  visit("distortion", &RunRecord::distortion, "", "");
   visit("slice_reference_s", &RunRecord::slice_reference_s, "units", "s");
   visit("tsnr", &RunRecord::tsnr, "", "");
   visit("coreg_dice", &RunRecord::coreg_dice, "", "");
