@@ -3,5 +3,6 @@
 
 int main(int argc, char** argv) {
   boldmill::cli::handle_signals();
+  boldmill::cli::keep_freed_memory();
   return boldmill::cli::run_program(argc, argv);
 }

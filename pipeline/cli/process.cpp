@@ -1,5 +1,6 @@
 #include "pipeline/cli/process.hpp"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -52,6 +53,13 @@ int exit_code_of(ErrorKind kind) {
   case ErrorKind::internal: return exit_internal;
   }
   return exit_internal;
+}
+
+void keep_freed_memory() {
+#ifdef M_MMAP_THRESHOLD
+  ::mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  ::mallopt(M_TRIM_THRESHOLD, 256 << 20);
+#endif
 }
 
 void handle_signals() {

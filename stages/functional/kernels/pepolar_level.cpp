@@ -10,6 +10,7 @@ namespace boldmill::pepolar {
 namespace {
 
 constexpr std::size_t kBlock = 4096;
+constexpr std::size_t kRows = 64;
 constexpr std::size_t kMaxImages = 16;
 constexpr int kMaxSolverSteps = 60;
 constexpr double kSolverTolerance = 0.03;
@@ -98,12 +99,13 @@ Level::Level(const Grid& grid, std::vector<LineImage> images, const Weights& wei
     }
   }
   const std::size_t n = grid_.n_voxels();
-  by_shift_.assign(images_.size(), std::vector<float>(n));
-  by_slope_.assign(images_.size(), std::vector<float>(n));
-  barrier_.assign(axes_.size(), std::vector<float>(n));
-  at_line_.assign(axes_.size(), std::vector<float>(n));
-  counts_.resize(n * images_.size());
-  at_voxel_.resize(n);
+  for (const LineImage& image : images_) {
+    axis_row_.push_back(static_cast<std::size_t>(
+        1 + std::find(axes_.begin(), axes_.end(), image.axis) - axes_.begin()));
+  }
+  const std::size_t n_rows = axes_.size() + 1;
+  at_.assign(n_rows, std::vector<float>(n));
+  blocks_.assign(n_rows * (n_rows + 1) / 2, std::vector<float>(n));
 }
 
 Level::Site Level::site_of(std::size_t v) const {
@@ -117,15 +119,6 @@ float Level::slope(int axis, const Site& s, const float* b) const {
   const std::size_t low = m > 0 ? v - stride_[a] : v;
   const std::size_t high = m + 1 < length_[a] ? v + stride_[a] : v;
   return 0.5F * (b[high] - b[low]);
-}
-
-float Level::slope_transposed(int axis, const Site& s, const float* u) const {
-  const auto a = static_cast<std::size_t>(axis);
-  const std::size_t v = s.v;
-  const std::size_t m = s.m[a];
-  const float before = m > 0 ? u[v - stride_[a]] : -u[v];
-  const float after = m + 1 < length_[a] ? u[v + stride_[a]] : -u[v];
-  return 0.5F * (before - after);
 }
 
 float Level::roughness(const Site& s, const float* b) const {
@@ -204,57 +197,128 @@ double Level::value(const std::vector<float>& b) const {
   });
 }
 
-// Residuals, derivatives and the barrier's first derivative at b.
+// Residual products and the Gauss-Newton blocks at b. With q(x) = (x, slope of x along each axis)
+// at a voxel, image k changes by d_k . q, d_k = (by_shift, by_slope on its axis), and the model by
+// what is left of that without the mean over images: q' (sum_k d_k d_k' - sum_k d_k sum_k d_k' / n)
+// q.
 void Level::linearise(const std::vector<float>& b) {
   const std::size_t n_images = std::min(images_.size(), kMaxImages);
+  const std::size_t n_axes = axes_.size();
   parallel_blocks(context_, b.size(), kBlock, [&](std::size_t begin, std::size_t end) {
-    std::vector<Sample> samples(n_images);
+    std::array<Sample, kMaxImages> samples;
     for (Site site = site_of(begin); site.v < end; advance(site)) {
       const std::size_t v = site.v;
-      float mean = 0.0F;
+      double mean = 0.0;
       int n = 0;
       for (std::size_t k = 0; k < n_images; ++k) {
         samples[k] = sample(k, site, b);
         if (!samples[k].known) continue;
-        mean += samples[k].value;
+        mean += static_cast<double>(samples[k].value);
         ++n;
       }
-      mean /= static_cast<float>(std::max(n, 1));
-      at_voxel_[v] = 0.0F;
-      for (auto& line : at_line_) line[v] = 0.0F;
-      for (auto& line : barrier_) line[v] = 0.0F;
+      mean /= std::max(n, 1);
+      Eigen::Vector4d first = Eigen::Vector4d::Zero();
+      Eigen::Vector4d sum = Eigen::Vector4d::Zero();
+      Eigen::Matrix4d block = Eigen::Matrix4d::Zero();
       for (std::size_t k = 0; k < n_images; ++k) {
-        const Sample& s = samples[k];
-        const bool counts = s.known && n > 1;
-        by_shift_[k][v] = counts ? s.by_shift : 0.0F;
-        by_slope_[k][v] = counts ? s.by_slope : 0.0F;
-        const float residual = counts ? s.value - mean : 0.0F;
-        counts_[v * n_images + k] = counts ? 1 : 0;
-        at_voxel_[v] += by_shift_[k][v] * residual;
-        const auto axis = static_cast<std::size_t>(
-            std::find(axes_.begin(), axes_.end(), images_[k].axis) - axes_.begin());
+        const auto row = static_cast<Eigen::Index>(axis_row_[k]);
         const double c = images_[k].voxels_per_mm;
         const double z = c * static_cast<double>(slope(images_[k].axis, site, b.data()));
-        at_line_[axis][v] += by_slope_[k][v] * residual +
-                             static_cast<float>(weights_.barrier * c * barrier_slope(z));
-        barrier_[axis][v] += static_cast<float>(weights_.barrier * c * c * barrier_curvature(z));
+        first[row] += weights_.barrier * c * barrier_slope(z);
+        block(row, row) += weights_.barrier * c * c * barrier_curvature(z);
+        const Sample& s = samples[k];
+        if (!s.known || n < 2) continue;
+        Eigen::Vector4d d = Eigen::Vector4d::Zero();
+        d[0] = static_cast<double>(s.by_shift);
+        d[row] = static_cast<double>(s.by_slope);
+        first += d * (static_cast<double>(s.value) - mean);
+        sum += d;
+        block += d * d.transpose();
+      }
+      block -= sum * sum.transpose() / std::max(n, 1);
+      std::size_t entry = 0;
+      for (std::size_t i = 0; i <= n_axes; ++i) {
+        at_[i][v] = static_cast<float>(first[static_cast<Eigen::Index>(i)]);
+        for (std::size_t j = i; j <= n_axes; ++j, ++entry) {
+          blocks_[entry][v] =
+              static_cast<float>(block(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j)));
+        }
       }
     }
   });
 }
 
-// out = what at_voxel_ and at_line_ hold, brought back to b, plus the smoothness of b.
+// Central differences along an axis, one-sided halves at the ends, of the lattice row that starts
+// at v; out has length_[0] values.
+void Level::slope_row(int axis, std::size_t row, const float* b, float* out) const {
+  const auto a = static_cast<std::size_t>(axis);
+  const std::size_t n = length_[0];
+  const float* at = b + row * n;
+  if (a == 0) {
+    for (std::size_t i = 1; i + 1 < n; ++i) out[i] = 0.5F * (at[i + 1] - at[i - 1]);
+    out[0] = 0.5F * (at[std::min<std::size_t>(1, n - 1)] - at[0]);
+    out[n - 1] = n > 1 ? 0.5F * (at[n - 1] - at[n - 2]) : 0.0F;
+    return;
+  }
+  const std::size_t m = place_on_axis(a, row);
+  const float* low = m > 0 ? at - stride_[a] : at;
+  const float* high = m + 1 < length_[a] ? at + stride_[a] : at;
+  for (std::size_t i = 0; i < n; ++i) out[i] = 0.5F * (high[i] - low[i]);
+}
+
+// The transpose of slope_row, added to out.
+void Level::add_slope_transposed(int axis, std::size_t row, const float* u, float* out) const {
+  const auto a = static_cast<std::size_t>(axis);
+  const std::size_t n = length_[0];
+  const float* at = u + row * n;
+  if (a == 0) {
+    if (n == 1) return;
+    for (std::size_t i = 1; i + 1 < n; ++i) out[i] += 0.5F * (at[i - 1] - at[i + 1]);
+    out[0] += 0.5F * (-at[0] - at[1]);
+    out[n - 1] += 0.5F * (at[n - 2] + at[n - 1]);
+    return;
+  }
+  const std::size_t m = place_on_axis(a, row);
+  const bool begins = m == 0;
+  const bool ends = m + 1 == length_[a];
+  const float* before = begins ? at : at - stride_[a];
+  const float* after = ends ? at : at + stride_[a];
+  const float before_sign = begins ? -0.5F : 0.5F;
+  const float after_sign = ends ? 0.5F : -0.5F;
+  for (std::size_t i = 0; i < n; ++i) out[i] += before_sign * before[i] + after_sign * after[i];
+}
+
+// weight times minus the Laplacian of b, added to out.
+void Level::add_roughness(std::size_t row, float weight, const float* b, float* out) const {
+  const std::size_t n = length_[0];
+  const float* at = b + row * n;
+  for (std::size_t a = 1; a < 3; ++a) {
+    const std::size_t m = place_on_axis(a, row);
+    const float* low = m > 0 ? at - stride_[a] : at;
+    const float* high = m + 1 < length_[a] ? at + stride_[a] : at;
+    const float w = weight * per_mm2_[a];
+    for (std::size_t i = 0; i < n; ++i) out[i] += w * (2.0F * at[i] - low[i] - high[i]);
+  }
+  const float w = weight * per_mm2_[0];
+  for (std::size_t i = 1; i + 1 < n; ++i) out[i] += w * (2.0F * at[i] - at[i - 1] - at[i + 1]);
+  if (n > 1) {
+    out[0] += w * (at[0] - at[1]);
+    out[n - 1] += w * (at[n - 1] - at[n - 2]);
+  }
+}
+
+// out = what at_ holds, brought back to b, plus the smoothness of b.
 void Level::combine(const std::vector<float>& b, std::vector<float>& out) const {
   out.resize(b.size());
   const auto smoothness = static_cast<float>(weights_.smoothness);
-  parallel_blocks(context_, b.size(), kBlock, [&](std::size_t begin, std::size_t end) {
-    for (Site site = site_of(begin); site.v < end; advance(site)) {
-      const std::size_t v = site.v;
-      float sum = at_voxel_[v] + smoothness * roughness(site, b.data());
+  parallel_blocks(context_, b.size() / length_[0], kRows, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; ++row) {
+      float* here = out.data() + row * length_[0];
+      std::copy_n(at_[0].data() + row * length_[0], length_[0], here);
       for (std::size_t n = 0; n < axes_.size(); ++n) {
-        sum += slope_transposed(axes_[n], site, at_line_[n].data());
+        add_slope_transposed(axes_[n], row, at_[n + 1].data(), here);
       }
-      out[v] = sum;
+      add_roughness(row, smoothness, b.data(), here);
     }
   });
 }
@@ -268,33 +332,28 @@ std::vector<float> Level::gradient(const std::vector<float>& b) {
 
 // The Gauss-Newton matrix times x.
 void Level::apply(const std::vector<float>& x, std::vector<float>& out) {
-  const std::size_t n_images = std::min(images_.size(), kMaxImages);
-  parallel_blocks(context_, x.size(), kBlock, [&](std::size_t begin, std::size_t end) {
-    std::array<float, kMaxImages> change{};
-    std::array<float, 3> along{};
-    for (Site site = site_of(begin); site.v < end; advance(site)) {
-      const std::size_t v = site.v;
-      for (const int axis : axes_)
-        along[static_cast<std::size_t>(axis)] = slope(axis, site, x.data());
-      float mean = 0.0F;
-      float n = 0.0F;
-      for (std::size_t k = 0; k < n_images; ++k) {
-        change[k] = by_shift_[k][v] * x[v] +
-                    by_slope_[k][v] * along[static_cast<std::size_t>(images_[k].axis)];
-        mean += change[k];
-        n += counts_[v * n_images + k] != 0 ? 1.0F : 0.0F;
+  const std::size_t n = length_[0];
+  const std::size_t n_axes = axes_.size();
+  parallel_blocks(context_, x.size() / n, kRows, [&](std::size_t begin, std::size_t end) {
+    std::array<std::vector<float>, 3> along;
+    for (std::size_t a = 0; a < n_axes; ++a) along[a].resize(n);
+    for (std::size_t row = begin; row < end; ++row) {
+      const std::size_t first = row * n;
+      std::array<const float*, 4> q{x.data() + first, nullptr, nullptr, nullptr};
+      for (std::size_t a = 0; a < n_axes; ++a) {
+        slope_row(axes_[a], row, x.data(), along[a].data());
+        q[a + 1] = along[a].data();
       }
-      mean /= std::max(n, 1.0F);
-      at_voxel_[v] = 0.0F;
-      for (std::size_t a = 0; a < axes_.size(); ++a) {
-        at_line_[a][v] = barrier_[a][v] * along[static_cast<std::size_t>(axes_[a])];
-      }
-      for (std::size_t k = 0; k < n_images; ++k) {
-        if (counts_[v * n_images + k] == 0) continue;
-        const float y = change[k] - mean;
-        at_voxel_[v] += by_shift_[k][v] * y;
-        for (std::size_t a = 0; a < axes_.size(); ++a) {
-          if (axes_[a] == images_[k].axis) at_line_[a][v] += by_slope_[k][v] * y;
+      for (std::size_t i = 0; i <= n_axes; ++i) std::fill_n(at_[i].data() + first, n, 0.0F);
+      std::size_t entry = 0;
+      for (std::size_t i = 0; i <= n_axes; ++i) {
+        for (std::size_t j = i; j <= n_axes; ++j, ++entry) {
+          const float* block = blocks_[entry].data() + first;
+          float* at_i = at_[i].data() + first;
+          for (std::size_t v = 0; v < n; ++v) at_i[v] += block[v] * q[j][v];
+          if (i == j) continue;
+          float* at_j = at_[j].data() + first;
+          for (std::size_t v = 0; v < n; ++v) at_j[v] += block[v] * q[i][v];
         }
       }
     }
@@ -302,9 +361,9 @@ void Level::apply(const std::vector<float>& x, std::vector<float>& out) {
   combine(x, out);
 }
 
+// Of the Gauss-Newton matrix, without the products of shift and slope at the ends of a line.
 std::vector<float> Level::diagonal() const {
-  const std::size_t n_images = std::min(images_.size(), kMaxImages);
-  const auto share = 1.0F - 1.0F / static_cast<float>(n_images);
+  const std::size_t n_axes = axes_.size();
   std::vector<float> out(grid_.n_voxels());
   float constant = 1e-6F;
   for (std::size_t a = 0; a < 3; ++a) {
@@ -313,20 +372,14 @@ std::vector<float> Level::diagonal() const {
   parallel_blocks(context_, out.size(), kBlock, [&](std::size_t begin, std::size_t end) {
     for (Site site = site_of(begin); site.v < end; advance(site)) {
       const std::size_t v = site.v;
-      float sum = constant;
-      for (std::size_t k = 0; k < n_images; ++k) sum += share * by_shift_[k][v] * by_shift_[k][v];
-      for (std::size_t n = 0; n < axes_.size(); ++n) {
+      float sum = constant + blocks_[0][v];
+      std::size_t entry = n_axes + 1;
+      for (std::size_t n = 0; n < n_axes; entry += n_axes - n, ++n) {
         const auto a = static_cast<std::size_t>(axes_[n]);
-        const auto at = [&](std::size_t w) {
-          float q = barrier_[n][w];
-          for (std::size_t k = 0; k < n_images; ++k) {
-            if (images_[k].axis == axes_[n]) q += share * by_slope_[k][w] * by_slope_[k][w];
-          }
-          return 0.25F * q;
-        };
+        const std::vector<float>& block = blocks_[entry];
         const std::size_t m = site.m[a];
-        if (m > 0) sum += at(v - stride_[a]);
-        if (m + 1 < length_[a]) sum += at(v + stride_[a]);
+        if (m > 0) sum += 0.25F * block[v - stride_[a]];
+        if (m + 1 < length_[a]) sum += 0.25F * block[v + stride_[a]];
       }
       out[v] = sum;
     }

@@ -76,9 +76,15 @@ private:
   }
   [[nodiscard]] Sample sample(std::size_t k, const Site& site, const std::vector<float>& b) const;
   [[nodiscard]] float slope(int axis, const Site& s, const float* b) const;
-  [[nodiscard]] float slope_transposed(int axis, const Site& s, const float* u) const;
   [[nodiscard]] float roughness(const Site& s, const float* b) const; // of -laplacian b
 
+  // Rows are runs of length_[0] voxels; where one lies on axis 1 or 2.
+  [[nodiscard]] std::size_t place_on_axis(std::size_t a, std::size_t row) const {
+    return a == 1 ? row % length_[1] : row / length_[1];
+  }
+  void slope_row(int axis, std::size_t row, const float* b, float* out) const;
+  void add_slope_transposed(int axis, std::size_t row, const float* u, float* out) const;
+  void add_roughness(std::size_t row, float weight, const float* b, float* out) const;
   void linearise(const std::vector<float>& b);
   void apply(const std::vector<float>& x, std::vector<float>& out);
   [[nodiscard]] std::vector<float> diagonal() const;
@@ -92,12 +98,11 @@ private:
   Weights weights_;
   const Context& context_;
   std::array<std::size_t, 3> length_{}, stride_{};
-  std::array<float, 3> per_mm2_{}; // 1 / spacing^2
-  // Of the last linearisation: derivatives by image, what apply() keeps for the second pass.
-  std::vector<std::vector<float>> by_shift_, by_slope_, barrier_;
-  std::vector<std::uint8_t> counts_;        // by voxel and image: enters the sum
-  std::vector<float> at_voxel_;             // sum over images of by_shift times residual
-  std::vector<std::vector<float>> at_line_; // by axis: the same of by_slope
+  std::array<float, 3> per_mm2_{};    // 1 / spacing^2
+  std::vector<std::size_t> axis_row_; // of each image: 1 + its place in axes_
+  // Of the last linearisation, by voxel: what comes back to b itself and to its slope on each axis,
+  // and the Gauss-Newton block, upper triangle row by row.
+  std::vector<std::vector<float>> at_, blocks_;
 };
 
 } // namespace boldmill::pepolar
