@@ -198,8 +198,10 @@ private:
     run.direction = entity(run.file.entities, "dir");
     run.run = entity(run.file.entities, "run");
     if (images.size() > 1) {
-      note(Level::warning, "multi_echo", run_id,
-           std::to_string(images.size()) + " echoes; only " + display(run.file.path) + " is used");
+      note(Level::info, "multi_echo", run_id,
+           std::to_string(images.size()) +
+               " echoes are combined; head motion and alignment are those of " +
+               display(run.file.path));
       run.echoes = std::move(images);
     }
     run.sbref = sbref_of(run);

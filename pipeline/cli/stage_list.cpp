@@ -23,18 +23,19 @@ void add_head_motion(CLI::App& stage_app);
 void add_normalization(CLI::App& stage_app);
 void add_predict(CLI::App& stage_app);
 void add_regions(CLI::App& stage_app);
+void add_multi_echo(CLI::App& stage_app);
 void add_slice_timing(CLI::App& stage_app);
 void add_tissue(CLI::App& stage_app);
 
 void add_stages(CLI::App& stage_app) {
   // In the order of the data's way.
   static constexpr AddStage kStages[] = {
-      add_bias_field,   add_affine,           add_brain_mask,     add_normalization,
-      add_tissue,       add_dummy_scans,      add_boldref,        add_head_motion,
-      add_bold_mask,    add_fieldmap_pepolar, add_fieldmap_phase, add_fieldmap_free,
-      add_distortion,   add_coregistration,   add_slice_timing,   add_bold_resampling,
-      add_regions,      add_extraction,       add_confounds,      add_denoise,
-      add_connectivity, add_predict};
+      add_bias_field,      add_affine,           add_brain_mask,     add_normalization,
+      add_tissue,          add_dummy_scans,      add_boldref,        add_head_motion,
+      add_bold_mask,       add_fieldmap_pepolar, add_fieldmap_phase, add_fieldmap_free,
+      add_distortion,      add_coregistration,   add_multi_echo,     add_slice_timing,
+      add_bold_resampling, add_regions,          add_extraction,     add_confounds,
+      add_denoise,         add_connectivity,     add_predict};
   for (const AddStage add : kStages) add(stage_app);
 }
 

@@ -34,6 +34,7 @@
 #include "stages/functional/fieldmap_pepolar.hpp"
 #include "stages/functional/fieldmap_phase.hpp"
 #include "stages/functional/head_motion.hpp"
+#include "stages/functional/multi_echo.hpp"
 #include "stages/functional/slice_timing.hpp"
 #include "stages/regions/circuit_regions.hpp"
 #include "stages/regions/extraction.hpp"
@@ -220,6 +221,7 @@ struct Config {
   fieldmap_alignment::Params fieldmap_alignment;
   bold_mask::Params bold_mask;
   coregistration::Params coregistration;
+  multi_echo::Params multi_echo;
   slice_timing::Params slice_timing;
   framewise_displacement::Params framewise_displacement;
   dvars::Params dvars;
@@ -263,6 +265,7 @@ void for_each_section(C& c, V&& visit) {
   visit("fieldmap_alignment", c.fieldmap_alignment, fieldmap_alignment::kStage.summary);
   visit("bold_mask", c.bold_mask, bold_mask::kStage.summary);
   visit("coregistration", c.coregistration, coregistration::kStage.summary);
+  visit("multi_echo", c.multi_echo, multi_echo::kStage.summary);
   visit("slice_timing", c.slice_timing, slice_timing::kStage.summary);
   visit("framewise_displacement", c.framewise_displacement, framewise_displacement::kStage.summary);
   visit("dvars", c.dvars, dvars::kStage.summary);

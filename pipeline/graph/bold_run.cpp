@@ -6,6 +6,7 @@
 
 #include "pipeline/graph/archives.hpp"
 #include "pipeline/graph/distortion_of_run.hpp"
+#include "pipeline/graph/echoes.hpp"
 #include "pipeline/graph/sbref.hpp"
 #include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
@@ -34,7 +35,7 @@ struct Dummies {
 void archive(cache::Archive& a, Dummies& d) { a(d.n); }
 
 struct Keys {
-  std::string dummies, reference, motion, sbref, distortion, mask, coregistration, tissue,
+  std::string dummies, reference, motion, sbref, distortion, mask, coregistration, tissue, echoes,
       slice_timing, confounds, result;
 };
 
@@ -45,6 +46,7 @@ struct Opened {
   std::string sbref_sha256;    // "" when there is none, or it is not used
   slice_timing::Timing slices; // without times when they are not known
   DistortionPlan distortion;
+  EchoPlan echoes;
   std::vector<store::InputRecord> sidecars;
   std::vector<std::string> warnings;
   std::vector<std::string> notes;
@@ -86,8 +88,14 @@ Keys keys_of(const Study& study, const Opened& opened, const std::string& anatom
   keys.coregistration =
       cache::node_key(coregistration::kStage, params("coregistration"), {keys.mask, anatomy});
   keys.tissue = tissue_key(study, anatomy);
+  keys.echoes =
+      opened.echoes.inputs.empty()
+          ? keys.dummies
+          : cache::node_key(multi_echo::kStage,
+                            params("multi_echo") + params("bold_mask") + opened.echoes.key(),
+                            {keys.motion, keys.mask});
   keys.slice_timing = cache::node_key(
-      slice_timing::kStage, params("slice_timing") + text_of(opened.slices) + tr, {keys.dummies});
+      slice_timing::kStage, params("slice_timing") + text_of(opened.slices) + tr, {keys.echoes});
   keys.confounds = cache::node_key(
       confounds::kStage,
       params("confounds") + params("dvars") + params("tissue_signals") + params("tissue_masks") +
@@ -133,7 +141,7 @@ Opened open_run(const Study& study, const bids::ParticipantSession& session,
   const bids::Sidecar sidecar = study.index.metadata(session, run.file);
   const bids::RepetitionTime tr = bids::resolve_repetition_time(sidecar, header.tr_s);
   const auto digest = study.digests.of(path);
-  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}, {}, {}, {}, {}};
+  Opened opened{digest.sha256, digest.bytes, tr.tr_s, {}, {}, {}, {}, {}, {}, {}};
   for (const std::string& source : sidecar.sources) {
     const auto file = study.digests.of(study.index.root / source);
     opened.sidecars.push_back({source, file.bytes, file.sha256});
@@ -144,10 +152,9 @@ Opened open_run(const Study& study, const bids::ParticipantSession& session,
     opened.slices = slices_of(sidecar, header, tr.tr_s, opened);
   }
   if (!tr.warning.empty()) opened.warnings.push_back(tr.warning);
-  if (run.echoes.size() > 1) {
-    opened.warnings.push_back(run.run_id + ": " + std::to_string(run.echoes.size()) +
-                              " echoes, only one is used");
-  }
+  opened.echoes = plan_echoes(study, session, run, header);
+  opened.warnings.insert(opened.warnings.end(), opened.echoes.warnings.begin(),
+                         opened.echoes.warnings.end());
   return opened;
 }
 
@@ -211,6 +218,10 @@ public:
       out_.inputs.push_back({run_.sbref->path, digest.bytes, digest.sha256});
     }
     for (const store::InputRecord& input : opened.distortion.inputs) out_.inputs.push_back(input);
+    if (!opened.echoes.inputs.empty()) {
+      for (const store::InputRecord& input : opened.echoes.inputs) out_.inputs.push_back(input);
+      add_stage(multi_echo::kStage, keys.echoes);
+    }
     add_stage(bold_mask::kStage, keys.mask);
     add_stage(coregistration::kStage, keys.coregistration);
     // Of the run, not of the anatomy: it is not computed again for a run in the cache.
@@ -229,7 +240,7 @@ private:
     out_.stages.push_back({std::string(stage.name), stage.version, key});
   }
 
-  // As acquired, until correct_slices().
+  // As acquired, until combine() and correct_slices().
   const Series& bold() {
     if (bold_.data.empty()) {
       bold_ = timed(out_.resources, "read_bold", run_.run_id, [&] {
@@ -300,6 +311,20 @@ private:
     return e;
   }
 
+  // The sum of the echoes takes the place of the one that the estimates were made on.
+  void combine(const Opened& opened, const Estimates& e) {
+    if (opened.echoes.inputs.empty() || combined_) return;
+    (void)bold();
+    timed(out_.resources, "multi_echo", run_.run_id, [&] {
+      t2star_ms_ = combine_echoes(study_, run_,
+                                  {opened.echoes, e.dummies.n, e.motion.ref_to_volume, e.mask.mask},
+                                  bold_, context_)
+                       .t2star_ms;
+      return true;
+    });
+    combined_ = true;
+  }
+
   // Estimates are made on the raw series; what is sampled afterwards is brought to one moment
   // first.
   double correct_slices(int n_dummies) {
@@ -334,6 +359,7 @@ private:
     result.warnings.insert(result.warnings.end(), e.warnings.begin(), e.warnings.end());
     result.notes.insert(result.notes.end(), e.distortion.notes.begin(), e.distortion.notes.end());
     note_doubts(e.motion, e.coreg, e.mask, result);
+    combine(opened, e);
     result.slice_reference_s = correct_slices(e.dummies.n);
     add_confounds(e, result);
     add_series(e, result);
@@ -366,6 +392,10 @@ private:
     RunVolumes volumes{e.undistorted(),        e.mask.mask, e.coreg.bold_to_t1w,
                        e.motion.ref_to_volume, anatomy_,    {}};
     volumes.distortion = &e.distortion;
+    if (!opened.echoes.inputs.empty()) {
+      combine(opened, e);
+      volumes.t2star_ms = &t2star_ms_;
+    }
     if (study_.write_volumes == "all") {
       volumes.start_s = correct_slices(e.dummies.n);
       volumes.bold = VolumeSource(bold());
@@ -506,7 +536,9 @@ private:
   RunOutput out_;
   Series bold_;
   slice_timing::Timing slices_;
+  bool combined_ = false;
   bool corrected_ = false;
+  Volume t2star_ms_;
   std::optional<Estimates> estimates_;
   image_io::ReadReport report_;
   double tr_s_ = 0.0;
@@ -547,6 +579,11 @@ std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {
       {});
   work = std::max(work, series + resampling +
                             dvars::peak_bytes({shape.n_volumes, shape.n_voxels / 3}, c.dvars));
+  if (shape.n_echoes > 1) {
+    work = std::max(work, series + resampling +
+                              multi_echo::peak_bytes(
+                                  {shape.n_voxels, shape.n_volumes, shape.n_echoes}, c.multi_echo));
+  }
   return series + work;
 }
 

@@ -49,6 +49,7 @@ struct RunOutput {
 struct RunShape {
   std::size_t n_voxels = 0;
   std::size_t n_volumes = 0;
+  std::size_t n_echoes = 1;
 };
 [[nodiscard]] std::size_t run_peak_bytes(const Study& study, const RunShape& shape);
 

@@ -70,6 +70,7 @@ std::vector<std::string> method_references() {
   add(distortion::kStage);
   add(fieldmap_pepolar::kStage);
   add(coregistration::kStage);
+  add(multi_echo::kStage);
   add(slice_timing::kStage);
   add(framewise_displacement::kStage);
   add(dvars::kStage);

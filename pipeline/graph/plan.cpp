@@ -81,11 +81,12 @@ PlanNode run_node(const Study& study, std::size_t s, std::size_t r, std::size_t 
     return node;
   }
   const auto& h = std::get<image_io::NiftiHeader>(header);
-  const RunShape shape{h.grid.n_voxels(), static_cast<std::size_t>(h.n_volumes)};
+  const RunShape shape{h.grid.n_voxels(), static_cast<std::size_t>(h.n_volumes),
+                       std::max<std::size_t>(run.echoes.size(), 1)};
   node.peak_bytes = run_peak_bytes(study, shape);
   node.estimated_s = kRunSeconds + kRunSecondsPerMillion * 1e-6 *
                                        static_cast<double>(shape.n_voxels) *
-                                       static_cast<double>(shape.n_volumes);
+                                       static_cast<double>(shape.n_volumes * shape.n_echoes);
   return node;
 }
 

@@ -12,7 +12,16 @@ namespace {
 constexpr double kLeastCorrelation = 0.7;
 
 Series read_sbref(const Study& study, const bids::BidsFile& file, const Context& context) {
-  return image_io::read_series(study.index.absolute(file), context, {.nonfinite_to_zero = true});
+  const auto path = study.index.absolute(file);
+  if (image_io::read_header(path).n_volumes > 1) {
+    return image_io::read_series(path, context, {.nonfinite_to_zero = true});
+  }
+  Volume volume = image_io::read_volume(path, {.nonfinite_to_zero = true});
+  Series one;
+  one.grid = volume.grid;
+  one.n_volumes = 1;
+  one.data = std::move(volume.data);
+  return one;
 }
 
 Volume first_volume(const Series& series) {

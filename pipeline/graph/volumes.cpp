@@ -175,6 +175,12 @@ public:
         folder_(study, session, "func", run.run_id), anat_(study, session, "anat", session.id),
         t1w_(anat_.uri("_desc-preproc_T1w")) {}
 
+  [[nodiscard]] Json echo_uris() const {
+    Json uris = Json::array();
+    for (const bids::BidsFile& echo : run_.echoes) uris.push_back(raw_uri(echo));
+    return uris;
+  }
+
   void write() {
     const Json raw = Json::array({raw_uri(run_.file)});
     folder_.put("_desc-coreg_boldref", volumes_.boldref, kScanner,
@@ -183,6 +189,13 @@ public:
                 {{"Description", kBrainText},
                  {"Type", "Brain"},
                  {"Sources", {folder_.uri("_desc-coreg_boldref")}}});
+    if (volumes_.t2star_ms != nullptr) {
+      folder_.put("_T2starmap", *volumes_.t2star_ms, kScanner,
+                  {{"Description", "T2* of the voxels before distortion correction"},
+                   {"Units", "ms"},
+                   {"EstimationAlgorithm", "weighted log-linear fit of the echoes' means"},
+                   {"Sources", echo_uris()}});
+    }
     image_io::write_affine_xfm(folder_.path(kCoreg, ".txt"), volumes_.bold_to_t1w.inverse());
     image_io::write_affine_xfms(folder_.path(kMotion, ".txt"), volumes_.ref_to_volume);
     for (const OutputSpace& space : study_.output_spaces) write_in(space);
@@ -246,8 +259,14 @@ private:
                  {"SkullStripped", true},
                  {"SliceTimingCorrected", !std::isnan(volumes_.start_s)}};
     if (!std::isnan(volumes_.start_s)) sidecar["StartTime"] = volumes_.start_s;
-    if (raw.echo_time_s) sidecar["EchoTime"] = *raw.echo_time_s;
-    sidecar["Sources"] = {raw_uri(run_.file), folder_.uri(kMotion, ".txt")};
+    if (volumes_.t2star_ms != nullptr) {
+      sidecar["Description"] = "preprocessed BOLD series, echoes combined, inside the brain mask";
+      sidecar["Sources"] = echo_uris();
+    } else {
+      if (raw.echo_time_s) sidecar["EchoTime"] = *raw.echo_time_s;
+      sidecar["Sources"] = {raw_uri(run_.file)};
+    }
+    sidecar["Sources"].push_back(folder_.uri(kMotion, ".txt"));
     if (space.kind != Kind::boldref) sidecar["Sources"].push_back(folder_.uri(kCoreg, ".txt"));
     if (space.kind == Kind::standard) {
       sidecar["Sources"].push_back(anat_.uri(xfm_name("T1w", space.space), ".h5"));

@@ -32,6 +32,7 @@ struct RunVolumes {
   // To which time after a volume's start its slices were shifted; NaN when they were not.
   double start_s = std::numeric_limits<double>::quiet_NaN();
   const RunDistortion* distortion = nullptr; // null: not corrected
+  const Volume* t2star_ms = nullptr;         // null: one echo
 };
 // Under sub-X/[ses-Y/]func.
 void write_run_volumes(const Study& study, const bids::ParticipantSession& session,

@@ -96,6 +96,16 @@ std::string distortion_text(const store::CohortReader& cohort) {
   return text + ". ";
 }
 
+std::string echoes_text(const store::CohortReader& cohort) {
+  const auto stages = cohort.stages();
+  const bool any = std::any_of(stages.begin(), stages.end(),
+                               [](const auto& stage) { return stage.name == "multi_echo"; });
+  if (!any) return "";
+  return "The echoes of multi-echo runs were combined before anything was interpolated, weighted "
+         "by "
+         "TE exp(-TE / T2*) with T2* fitted to their means. ";
+}
+
 std::string slice_timing_text(const store::CohortReader& cohort) {
   std::size_t n = 0;
   std::size_t corrected = 0;
@@ -142,7 +152,7 @@ std::string methods_text(const store::CohortReader& cohort, const ReportInfo& in
        "reference was made, rigid head motion was "
     << "estimated on the raw series, and the reference was aligned to the T1w (rigid, mutual "
        "information, then the white-matter edge). "
-    << slice_timing_text(cohort) << distortion_text(cohort)
+    << echoes_text(cohort) << slice_timing_text(cohort) << distortion_text(cohort)
     << "All transforms were applied in one "
        "cubic B-spline interpolation to a "
     << v("target", "spacing_mm") << " mm grid in the space of the template ("
