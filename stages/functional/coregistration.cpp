@@ -23,8 +23,9 @@ constexpr double kFarBonus = 0.01;     // and a start turned by 90 degrees or mo
 constexpr std::size_t kEdgePoints = 20000;
 constexpr std::size_t kLeastEdgePoints = 1000;
 constexpr double kEdgeDistanceMm = 1.5;
-constexpr double kLeastContrast = 0.5; // %, below which the edge does not decide
-constexpr double kLargestLoss = 0.01;  // of NMI that a refinement may cost
+constexpr double kLeastContrast = 0.5;  // %, below which the edge does not decide
+constexpr double kLargestStretch = 0.2; // of a head between two scans
+constexpr double kLargestLoss = 0.01;   // of NMI that a refinement may cost
 
 struct Start {
   std::string name;
@@ -188,29 +189,79 @@ Overlap overlap(const Inputs& inputs, const Affine& bold_to_t1w, const Context& 
   return result;
 }
 
+// Six of rigid_move, then scales along the axes of the BOLD grid and shears between them, in mm of
+// a point kArmMm from the centre.
+template <int N>
+Affine linear_move(const Eigen::Matrix<double, N, 1>& x, const Images& images) {
+  const Affine rigid = rigid_move(Vector6(x.template head<6>()), images.bold_center);
+  if constexpr (N == 6) {
+    return rigid;
+  } else {
+    Eigen::Matrix3d stretch = Eigen::Matrix3d::Identity();
+    for (int a = 0; a < 3; ++a) stretch(a, a) += x[6 + a] / kArmMm;
+    if constexpr (N == 12) {
+      stretch(0, 1) = x[9] / kArmMm;
+      stretch(0, 2) = x[10] / kArmMm;
+      stretch(1, 2) = x[11] / kArmMm;
+    }
+    Eigen::Matrix3d axes = images.bold.grid.affine.topLeftCorner<3, 3>();
+    axes.colwise().normalize();
+    Affine move = Affine::Identity();
+    move.topLeftCorner<3, 3>() = axes * stretch * axes.inverse();
+    move.topRightCorner<3, 1>() =
+        images.bold_center - move.topLeftCorner<3, 3>() * images.bold_center;
+    return rigid * move;
+  }
+}
+
+// The largest singular value of a map's linear part, and the inverse of the smallest, less 1.
+double largest_stretch(const Affine& map) {
+  const Eigen::Vector3d sizes =
+      Eigen::JacobiSVD<Eigen::Matrix3d>(map.topLeftCorner<3, 3>()).singularValues();
+  return std::max(sizes[0], 1.0 / std::max(sizes[2], 1e-6)) - 1.0;
+}
+
+struct Refined {
+  Affine bold_to_t1w;
+  EdgeCost cost;
+};
+
+template <int N>
+Refined least_edge_cost(const WhiteMatterEdge& edge, const Images& images, const Affine& start) {
+  using Step = Eigen::Matrix<double, N, 1>;
+  const auto map_of = [&](const Step& x) { return Affine(start * linear_move<N>(x, images)); };
+  const auto cost_at = [&](const Step& x) {
+    const Affine back = N == 6 ? rigid_inverse(map_of(x)) : Affine(map_of(x).inverse());
+    return edge_cost(edge, images.bold_brain, back, kEdgeDistanceMm);
+  };
+  const auto result =
+      powell<N>([&](const Step& x) { return cost_at(x).cost; }, Step(Step::Zero()),
+                {.first_step = 1.0, .tolerance = 0.02, .max_rounds = 15, .line_evaluations = 12});
+  return {map_of(result.x), cost_at(result.x)};
+}
+
 // Moves the map to the least edge cost; leaves it alone when the edge says nothing.
 void refine_on_edges(const WhiteMatterEdge& edge, const Params& params, const Images& images,
                      const MutualInformation& fine, Outputs& out) {
   out.edge_contrast = std::numeric_limits<double>::quiet_NaN();
   if (!params.refine_on_edges || edge.point_mm.empty()) return;
   const Affine before = out.bold_to_t1w;
-  const auto cost_at = [&](const Vector6& x) {
-    return edge_cost(edge, images.bold_brain,
-                     rigid_inverse(before * rigid_move(x, images.bold_center)), kEdgeDistanceMm);
-  };
-  const auto result =
-      powell<6>([&](const Vector6& x) { return cost_at(x).cost; }, Vector6::Zero(),
-                {.first_step = 1.0, .tolerance = 0.02, .max_rounds = 15, .line_evaluations = 12});
-  const EdgeCost at_end = cost_at(result.x);
-  const Affine after = before * rigid_move(result.x, images.bold_center);
-  out.edge_contrast = at_end.contrast;
+  Refined refined = least_edge_cost<6>(edge, images, before);
+  if (params.degrees_of_freedom == 9) {
+    refined = least_edge_cost<9>(edge, images, refined.bold_to_t1w);
+  } else if (params.degrees_of_freedom == 12) {
+    refined = least_edge_cost<12>(edge, images, refined.bold_to_t1w);
+  }
+  const Affine& after = refined.bold_to_t1w;
+  out.edge_contrast = refined.cost.contrast;
   const double moved = rms_displacement_mm(after, before, images.bold_center, kHeadRadiusMm);
-  if (!(at_end.contrast > kLeastContrast) || moved > params.max_refinement_mm ||
-      fine(after) < fine(before) - kLargestLoss) {
+  if (!(refined.cost.contrast > kLeastContrast) || moved > params.max_refinement_mm ||
+      largest_stretch(after) > kLargestStretch || fine(after) < fine(before) - kLargestLoss) {
     return;
   }
   out.bold_to_t1w = after;
   out.refinement_mm = moved;
+  out.largest_stretch = params.degrees_of_freedom > 6 ? largest_stretch(after) : 0.0;
   out.edges_used = true;
 }
 
@@ -259,6 +310,12 @@ void check(const Inputs& inputs) {
 
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
   check(inputs);
+  if (params.degrees_of_freedom != 6 && params.degrees_of_freedom != 9 &&
+      params.degrees_of_freedom != 12) {
+    throw Error(ErrorKind::usage, "coregistration: degrees_of_freedom: found " +
+                                      std::to_string(params.degrees_of_freedom) +
+                                      ", expected 6, 9 or 12");
+  }
   Images images{cleaned(*inputs.boldref, nullptr), cleaned(*inputs.boldref, inputs.bold_mask),
                 cleaned(*inputs.t1w, inputs.t1w_mask), mask_center(*inputs.bold_mask),
                 mask_center(*inputs.t1w_mask)};
@@ -293,7 +350,9 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   out.t1w_coverage = shared.coverage;
   out.header_displacement_mm =
       rms_displacement_mm(out.bold_to_t1w, Affine::Identity(), images.bold_center, kHeadRadiusMm);
-  const Eigen::Matrix3d rotation = out.bold_to_t1w.topLeftCorner<3, 3>();
+  Eigen::JacobiSVD<Eigen::Matrix3d> parts(out.bold_to_t1w.topLeftCorner<3, 3>(),
+                                          Eigen::ComputeFullU | Eigen::ComputeFullV);
+  const Eigen::Matrix3d rotation = parts.matrixU() * parts.matrixV().transpose();
   out.header_rotation_deg = Eigen::AngleAxisd(rotation).angle() * 180.0 / std::numbers::pi;
   judge(params, out);
   return out;

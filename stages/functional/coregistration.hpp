@@ -1,7 +1,8 @@
 // Rigid map from the BOLD reference to the T1w of the same person. Many starts (header first, then
 // centres of mass and rotations) by normalised mutual information, coarse to fine, then refinement
-// on the edge of white matter. Shapes: two volumes on any grids -> one 4 x 4 map in RAS mm.
-// Sources: Studholme 1999, doi:10.1016/S0031-3203(98)00091-0; Greve & Fischl 2009,
+// on the edge of white matter; with 9 or 12 degrees of freedom also scales along the axes of the
+// BOLD grid and shears, on that edge alone. Shapes: two volumes on any grids -> one 4 x 4 map in
+// RAS mm. Sources: Studholme 1999, doi:10.1016/S0031-3203(98)00091-0; Greve & Fischl 2009,
 // doi:10.1016/j.neuroimage.2009.06.060. Differences in METHOD.md.
 #pragma once
 
@@ -17,10 +18,11 @@ inline constexpr std::string_view kReferences[] = {
     "Greve & Fischl 2009, NeuroImage 48:63, doi:10.1016/j.neuroimage.2009.06.060"};
 inline constexpr StageInfo kStage{.name = "coregistration",
                                   .version = 2,
-                                  .summary = "rigid map from the BOLD reference to the T1w",
+                                  .summary = "linear map from the BOLD reference to the T1w",
                                   .references = kReferences};
 
 struct Params {
+  int degrees_of_freedom = 6;
   bool refine_on_edges = true;
   double max_refinement_mm = 15.0;
   double min_dice = 0.8;
@@ -30,8 +32,13 @@ struct Params {
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit) {
-  auto& [refine_on_edges, max_refinement_mm, min_dice, max_header_rotation_deg, max_mirror_gain] =
-      params;
+  auto& [degrees_of_freedom, refine_on_edges, max_refinement_mm, min_dice, max_header_rotation_deg,
+         max_mirror_gain] = params;
+  visit("degrees_of_freedom", degrees_of_freedom, "",
+        "6 rigid; 9 with scales, 12 with scales and shears: for BOLD whose voxel size or "
+        "distortion is "
+        "wrong. Nothing between",
+        Limits::between(6, 12));
   visit("refine_on_edges", refine_on_edges, "", "refine on the white-matter edge", Limits{});
   visit("max_refinement_mm", max_refinement_mm, "mm",
         "a refinement that moves the head further is rejected", Limits::between(0.0, 100.0));
@@ -60,8 +67,9 @@ struct Outputs {
   double t1w_coverage = 0.0;               // share of the T1w brain inside the BOLD field of view
   double header_displacement_mm = 0.0;     // RMS over an 80 mm sphere against the headers
   double header_rotation_deg = 0.0;
-  double refinement_mm = 0.0; // how far the edge-based step moved it; 0 when not used
-  double edge_contrast = 0.0; // grey/white contrast of the BOLD over the edge, %, NaN if unused
+  double refinement_mm = 0.0;   // how far the edge-based step moved it; 0 when not used
+  double largest_stretch = 0.0; // of 9 and 12 degrees of freedom, share of length
+  double edge_contrast = 0.0;   // grey/white contrast of the BOLD over the edge, %, NaN if unused
   // How much better the BOLD fits with left and right exchanged: NMI, and cost of the edge.
   double mirror_similarity_gain = 0.0; // 0 when not looked for
   double mirror_edge_gain = 0.0;
@@ -76,7 +84,8 @@ struct Shape {
   std::size_t n_t1w_voxels = 0;
 };
 
-// Throws input when a mask is empty, on another grid, or an image is constant inside its mask.
+// Throws usage when degrees_of_freedom is none of 6, 9, 12; input when a mask is empty, on another
+// grid, or an image is constant inside its mask.
 [[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
 [[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
 

@@ -126,6 +126,29 @@ TEST(Coregistration, AnotherImageInsteadOfTheBrainIsDoubtful) {
   EXPECT_TRUE(align(pair).doubtful);
 }
 
+// A BOLD whose voxels are 4 % longer along j than the header says.
+TEST(Coregistration, NineDegreesOfFreedomFindAWrongVoxelSize) {
+  Affine truth = rigid_matrix({{1.0, -2.0, 1.5}, {0.02, 0.01, -0.02}}, Eigen::Vector3d::Zero());
+  Affine stretch = Affine::Identity();
+  stretch(1, 1) = 1.04;
+  truth = truth * stretch;
+  const Pair pair = make_pair(phantom::scanner_grid({60, 68, 50}, {3.0, 3.0, 3.0}), truth);
+  const auto error = [&](int dof) {
+    Params params;
+    params.degrees_of_freedom = dof;
+    const Outputs out = align(pair, params);
+    EXPECT_TRUE(out.edges_used) << dof;
+    return rms_displacement_mm(out.bold_to_t1w, truth, Eigen::Vector3d::Zero(), 60.0);
+  };
+  const double rigid = error(6);
+  EXPECT_GT(rigid, 1.2);
+  EXPECT_LT(error(9), 0.6); // as rigid ones without a stretch
+  EXPECT_LT(error(12), 0.6);
+  Params wrong;
+  wrong.degrees_of_freedom = 7;
+  EXPECT_THROW((void)align(pair, wrong), Error);
+}
+
 TEST(Coregistration, SameBitsAtAnyThreadCountAndAnyScale) {
   Pair pair =
       make_pair(phantom::scanner_grid({36, 42, 26}, {4.6, 4.6, 5.0}),
