@@ -39,7 +39,7 @@ long echo_number(const BidsFile& file) {
 
 // What lies in one session folder, sorted into kinds.
 struct SessionFiles {
-  std::vector<BidsFile> t1w, bold, sbref, fieldmaps;
+  std::vector<BidsFile> t1w, lesions, bold, sbref, fieldmaps;
   std::vector<std::string> sidecars;
   std::vector<EventsFile> events;
 };
@@ -58,6 +58,7 @@ public:
     row.folder = session_.path;
     collect(root_files);
     row.t1w = std::move(files_.t1w);
+    row.lesions = std::move(files_.lesions);
     row.fieldmaps = std::move(files_.fieldmaps);
     row.sidecars = std::move(files_.sidecars);
     const std::string scans = row.id + "_scans.tsv";
@@ -97,6 +98,9 @@ private:
     const std::string path = at + "/" + scanned.name;
     std::string why;
     std::optional<ParsedName> parsed = parse_name(scanned.name, &why);
+    const bool lesion = parsed && entity(parsed->entities, "label") == "lesion";
+    // fMRIPrep's older name for lesion masks: sub-01_T1w_label-lesion_roi.nii.gz.
+    if (lesion) std::erase(parsed->bare, "T1w");
     if (parsed && !parsed->bare.empty()) {
       why = "\"" + display(parsed->bare[0]) + "\" is not of the form key-label";
       parsed.reset();
@@ -146,6 +150,9 @@ private:
       if (passes("fmap", file)) files_.fieldmaps.push_back(std::move(file));
     } else if (file.datatype == "anat" && file.suffix == "T1w") {
       if (passes("t1w", file)) keep(files_.t1w, std::move(file));
+    } else if (file.datatype == "anat" && (file.suffix == "roi" || file.suffix == "mask") &&
+               entity(file.entities, "label") == "lesion") {
+      keep(files_.lesions, std::move(file));
     } else if (file.datatype == "func" && (file.suffix == "bold" || file.suffix == "sbref")) {
       add_functional(std::move(file));
     }
@@ -261,6 +268,7 @@ void share_anatomy(std::vector<ParticipantSession>& sessions, std::vector<Note>&
   for (ParticipantSession& session : sessions) {
     if (n_usable(session.t1w) > 0) continue;
     session.t1w = donor.t1w;
+    session.lesions = donor.lesions;
     session.t1w_from_other_session = true;
     for (const std::string& path : donor.sidecars) {
       if (!contains(session.sidecars, path)) session.sidecars.push_back(path);

@@ -300,6 +300,19 @@ TEST(Index, SharedAnatomyKeepsItsSidecar) {
   EXPECT_EQ(index.metadata(index.sessions[1], index.sessions[1].runs[0].file).sources.size(), 1U);
 }
 
+TEST(Index, LesionMasksBelongToTheT1w) {
+  BidsTree tree;
+  tree.header("participant_id\nsub-01\n").person("sub-01", "ses-a").person("sub-01", "ses-b");
+  std::filesystem::remove_all(tree.path("sub-01/ses-b/anat"));
+  tree.file("sub-01/ses-a/anat/sub-01_ses-a_T1w_label-lesion_roi.nii.gz")
+      .file("sub-01/ses-a/anat/sub-01_ses-a_label-lesion_mask.nii.gz")
+      .file("sub-01/ses-a/anat/sub-01_ses-a_label-brain_mask.nii.gz");
+  const BidsIndex index = index_dataset(tree.root());
+  EXPECT_EQ(index.sessions[0].lesions.size(), 2U);
+  EXPECT_EQ(index.sessions[1].lesions.size(), 2U); // with the T1w of the other session
+  EXPECT_EQ(index.sessions[0].t1w.size(), 1U);
+}
+
 TEST(Index, WhatIsMissingIsSaid) {
   BidsTree tree;
   tree.file("sub-01/anat/sub-01_T1w.nii.gz").file("sub-02/func/sub-02_task-x_bold.nii.gz");

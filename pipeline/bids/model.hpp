@@ -49,11 +49,12 @@ struct BoldRun {
 
 // One row of the cohort.
 struct ParticipantSession {
-  std::string participant_id; // "sub-01"
-  std::string session_id;     // "ses-a" or ""
-  std::string id;             // "sub-01" or "sub-01_ses-a"
-  std::string folder;         // "sub-01" or "sub-01/ses-a"
-  std::vector<AnatFile> t1w;  // bytewise by path
+  std::string participant_id;    // "sub-01"
+  std::string session_id;        // "ses-a" or ""
+  std::string id;                // "sub-01" or "sub-01_ses-a"
+  std::string folder;            // "sub-01" or "sub-01/ses-a"
+  std::vector<AnatFile> t1w;     // bytewise by path
+  std::vector<BidsFile> lesions; // label-lesion masks of the T1w
   bool t1w_from_other_session = false;
   std::vector<BoldRun> runs; // bytewise by run_id
   std::vector<BidsFile> fieldmaps;

@@ -48,6 +48,7 @@ struct InputParams {
   std::vector<std::string> rest_tasks{"rest"};
   int dummy_scans = -1;
   bool use_sbref = true;
+  bool use_lesion_masks = true;
   std::vector<std::string> participant_columns{"site", "scanner", "age", "sex", "group"};
   std::string group_column = "group";
   std::vector<std::string> control_values{"control", "healthy", "HC", "CN"};
@@ -58,14 +59,16 @@ template <class P, class F>
 void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, InputParams>
 {
-  auto& [task_id, rest_tasks, dummy_scans, use_sbref, participant_columns, group_column,
-         control_values, taxonomy] = params;
+  auto& [task_id, rest_tasks, dummy_scans, use_sbref, use_lesion_masks, participant_columns,
+         group_column, control_values, taxonomy] = params;
   visit("task_id", task_id, "", "tasks to process, empty for all", Limits{});
   visit("rest_tasks", rest_tasks, "", "task labels that are task-free", Limits{});
   visit("dummy_scans", dummy_scans, "volumes", "volumes before steady state, -1 to detect them",
         Limits::between(-1, 1000));
   visit("use_sbref", use_sbref, "", "coregister by the single-band reference where there is one",
         Limits{});
+  visit("use_lesion_masks", use_lesion_masks, "",
+        "leave the masks anat/*label-lesion_{roi,mask} out of the fit to the template", Limits{});
   visit("participant_columns", participant_columns, "",
         "columns of participants.tsv that may enter the output", Limits{});
   visit("group_column", group_column, "", "column that tells healthy controls", Limits{});

@@ -35,7 +35,8 @@ struct Keys {
   std::string bias, affine, mask, brain_affine, normalization, fit;
 };
 
-Keys keys_of(const Study& study, const std::string& t1w_key, const Precomputed& given) {
+Keys keys_of(const Study& study, const std::string& t1w_key, const std::string& lesion_key,
+             const Precomputed& given) {
   const auto& c = study.config;
   Keys keys;
   keys.bias = cache::node_key(bias_field::kStage, params_of(c, "bias_field"), {t1w_key});
@@ -47,8 +48,11 @@ Keys keys_of(const Study& study, const std::string& t1w_key, const Precomputed& 
         cache::node_key("precomputed_mask", 1, "{}", {keys.affine, given.mask->record.sha256});
   }
   keys.brain_affine = cache::node_key(affine::kStage, params_of(c, "affine"), {keys.mask});
-  keys.normalization =
-      cache::node_key(normalization::kStage, params_of(c, "normalization"), {keys.brain_affine});
+  keys.normalization = lesion_key.empty()
+                           ? cache::node_key(normalization::kStage, params_of(c, "normalization"),
+                                             {keys.brain_affine})
+                           : cache::node_key(normalization::kStage, params_of(c, "normalization"),
+                                             {keys.brain_affine, lesion_key});
   if (given.t1w_to_target) {
     keys.normalization = cache::node_key(
         "precomputed_normalization", 1, "{}",
@@ -116,7 +120,9 @@ const bids::AnatFile& t1w_of(const bids::ParticipantSession& session) {
 }
 
 std::string anatomy_key(const Study& study, const bids::ParticipantSession& session) {
-  return keys_of(study, plan_t1w(study, session).key, precomputed_of(study, session)).fit;
+  return keys_of(study, plan_t1w(study, session).key, plan_lesions(study, session).key,
+                 precomputed_of(study, session))
+      .fit;
 }
 
 std::string tissue_key(const Study& study, const std::string& anatomy) {
@@ -127,11 +133,15 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
                     const Context& context) {
   const T1wPlan images = plan_t1w(study, session);
   const Precomputed given = precomputed_of(study, session);
-  const Keys keys = keys_of(study, images.key, given);
+  const LesionPlan lesions = plan_lesions(study, session);
+  const Keys keys = keys_of(study, images.key, lesions.key, given);
   const auto& c = study.config;
   Anatomy out;
   out.key = keys.fit;
   out.inputs = images.inputs;
+  if (!given.t1w_to_target) {
+    out.inputs.insert(out.inputs.end(), lesions.inputs.begin(), lesions.inputs.end());
+  }
   if (images.files.size() > 1) {
     out.stages.push_back(
         {std::string(t1w_average::kStage.name), t1w_average::kStage.version, images.key});
@@ -192,9 +202,11 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     out.fit.affine.converged = from_brain.converged;
     out.fit.normalization = study.cache.value<normalization::Outputs>(keys.normalization, [&] {
       const Volume& t1w = corrected();
+      const Mask lesion = read_lesions(study, lesions, t1w.grid, context);
       return timed(out.resources, "normalization", session.id, [&] {
         return normalization::run({t1w, out.fit.mask, study.target.brain, study.target.mask,
-                                   out.fit.affine.t1w_to_template},
+                                   out.fit.affine.t1w_to_template,
+                                   lesion.data.empty() ? nullptr : &lesion},
                                   c.normalization, context);
       });
     });

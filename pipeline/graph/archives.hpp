@@ -30,7 +30,7 @@ namespace normalization {
 inline void archive(cache::Archive& a, Outputs& o) {
   a(o.moving_to_template, o.template_to_moving, o.dice, o.correlation, o.local_correlation,
     o.min_jacobian, o.max_jacobian, o.max_displacement_mm, o.inverse_error_mm, o.iterations,
-    o.converged);
+    o.converged, o.lesion_ml);
 }
 } // namespace normalization
 

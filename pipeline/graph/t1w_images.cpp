@@ -3,6 +3,7 @@
 #include "pipeline/graph/anatomy.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/t1w_average.hpp"
+#include "stages/core/interpolate.hpp"
 #include "stages/core/outcome.hpp"
 #include "stages/core/smooth.hpp"
 
@@ -70,6 +71,36 @@ T1wImage read_t1w(const Study& study, const T1wPlan& plan, const Context& contex
   }
   out.image = std::move(average.average);
   return out;
+}
+
+LesionPlan plan_lesions(const Study& study, const bids::ParticipantSession& session) {
+  LesionPlan plan;
+  if (!study.config.input.use_lesion_masks) return plan;
+  for (const bids::BidsFile& file : session.lesions) {
+    if (!file.problem.empty()) continue;
+    const auto digest = study.digests.of(study.index.absolute(file));
+    plan.files.push_back(&file);
+    plan.inputs.push_back({file.path, digest.bytes, digest.sha256});
+    plan.key += digest.sha256;
+  }
+  return plan;
+}
+
+Mask read_lesions(const Study& study, const LesionPlan& plan, const Grid& t1w,
+                  const Context& context) {
+  Mask all(t1w, 0);
+  bool any = false;
+  for (const bids::BidsFile* file : plan.files) {
+    const Mask lesion = image_io::read_mask(study.index.absolute(*file));
+    if (count(lesion) == 0) continue;
+    const Mask here = resample_mask(lesion, t1w, PointMap{}, context);
+    if (count(here) == 0) {
+      throw Error(ErrorKind::input, file->path + ": the lesion lies outside the T1w");
+    }
+    for (std::size_t v = 0; v < all.data.size(); ++v) all.data[v] |= here.data[v];
+    any = true;
+  }
+  return any ? all : Mask();
 }
 
 std::vector<std::string> warnings_of(const T1wNotes& notes, const T1wPlan& plan,

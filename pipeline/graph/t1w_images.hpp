@@ -29,6 +29,18 @@ struct T1wImage {
 // Error{input} when the first image cannot be read; a further one that cannot is left out.
 [[nodiscard]] T1wImage read_t1w(const Study& study, const T1wPlan& plan, const Context& context);
 
+// The lesion masks of a session; without files when there are none or they are not to be used.
+struct LesionPlan {
+  std::vector<const bids::BidsFile*> files;
+  std::vector<store::InputRecord> inputs;
+  std::string key; // "" without files
+};
+[[nodiscard]] LesionPlan plan_lesions(const Study& study, const bids::ParticipantSession& session);
+// Their union on the T1w's grid; without data when all are empty. Error{input}: unreadable, or
+// outside the T1w.
+[[nodiscard]] Mask read_lesions(const Study& study, const LesionPlan& plan, const Grid& t1w,
+                                const Context& context);
+
 // In words, for the warnings of the session.
 [[nodiscard]] std::vector<std::string> warnings_of(const T1wNotes& notes, const T1wPlan& plan,
                                                    const std::string& session_id);

@@ -102,6 +102,9 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   anatomy::require_image(inputs.template_brain, "template");
   anatomy::require_mask(inputs.moving_mask, inputs.moving.grid, "brain mask");
   anatomy::require_mask(inputs.template_mask, inputs.template_brain.grid, "template mask");
+  if (inputs.lesion != nullptr) {
+    anatomy::require_mask(*inputs.lesion, inputs.moving.grid, "lesion mask");
+  }
 
   const std::size_t n = levels_worth_doing(inputs.moving.grid, params.level_spacing_mm);
   const std::vector<double> spacing(params.level_spacing_mm.begin(),
@@ -109,11 +112,17 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
                                         static_cast<std::ptrdiff_t>(n));
   const std::vector<int> iterations(params.iterations.begin(),
                                     params.iterations.begin() + static_cast<std::ptrdiff_t>(n));
-  const anatomy::BrainPair pair{inputs.moving, &inputs.moving_mask, inputs.template_brain,
-                                inputs.template_mask, inputs.moving_to_template};
+  const anatomy::BrainPair pair{
+      inputs.moving,        &inputs.moving_mask,       inputs.template_brain,
+      inputs.template_mask, inputs.moving_to_template, inputs.lesion,
+      params.window_radius};
   auto levels = anatomy::brain_levels(pair, spacing, iterations, kMarginMm, context);
 
   Outputs out;
+  if (inputs.lesion != nullptr) {
+    out.lesion_ml = static_cast<double>(count(*inputs.lesion)) *
+                    inputs.lesion->grid.voxel_volume_mm3() / 1000.0;
+  }
   if (params.method == "affine") {
     out.moving_to_template.then(inputs.moving_to_template);
     out.template_to_moving.then(Affine(inputs.moving_to_template.inverse()));

@@ -64,11 +64,15 @@ struct Inputs {
   const Volume& template_brain;
   const Mask& template_mask; // on the grid of template_brain
   const Affine& moving_to_template;
+  // On the grid of moving: tissue the template cannot match, which the warp only crosses smoothly
+  // (cost function masking, Brett 2001, doi:10.1006/nimg.2001.0845). Null: none.
+  const Mask* lesion = nullptr;
 };
 
 struct Outputs {
   PointMap moving_to_template;    // affine, then field; fields are in template space
   PointMap template_to_moving;    // field, then inverse affine: resamples moving onto the template
+  double lesion_ml = 0.0;         // that did not count
   double dice = 0.0;              // of the masks, on the finest level's grid
   double correlation = 0.0;       // global, inside the union of both masks
   double local_correlation = 0.0; // mean squared local correlation, the fitted quantity, 0..1

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iostream>
 
 #include "stages/anatomy/testing/expect.hpp"
 #include "stages/anatomy/testing/phantom.hpp"
@@ -93,6 +94,45 @@ TEST(Normalization, RecoversAKnownSmoothWarp) {
   EXPECT_LT(out.max_jacobian, 3.0);
   EXPECT_GT(out.max_displacement_mm, 4.0);
   EXPECT_EQ(out.iterations.size(), 2U);
+}
+
+// A lesion that looks like nothing in the template: masked, it pulls the tissue around it less.
+TEST(Normalization, AMaskedLesionDoesNotPull) {
+  const Case& c = phantom();
+  Case lesioned = c;
+  Mask lesion(c.moving.grid, 0);
+  const Point center = (some_affine().inverse() * bent(Point(-30, 5, 15)).homogeneous()).head<3>();
+  for (std::size_t v = 0; v < lesion.data.size(); ++v) {
+    const auto [i, j, k] = lesion.grid.coordinates(v);
+    if ((lesion.grid.to_mm(Point(i, j, k)) - center).norm() > 18.0) continue;
+    lesion.data[v] = 1;
+    lesioned.moving.data[v] = 0.2F * lesioned.moving.data[v];
+  }
+  const auto error_near = [&](const Inputs& inputs) {
+    const Outputs out = run(inputs, {}, {});
+    std::vector<double> errors;
+    for (std::size_t v = 0; v < c.mask.data.size(); ++v) {
+      const auto [i, j, k] = c.mask.grid.coordinates(v);
+      const Point x = c.mask.grid.to_mm(Point(i, j, k));
+      const double away = (x - Point(-30, 5, 15)).norm();
+      if (c.mask.data[v] == 0 || away > 32.0) continue;
+      const Point truth = (some_affine().inverse() * bent(x).homogeneous()).head<3>();
+      errors.push_back((out.template_to_moving(x) - truth).norm());
+    }
+    return median(errors);
+  };
+  const double sound = error_near(c.inputs());
+  const double pulled = error_near(lesioned.inputs());
+  Inputs with_mask = lesioned.inputs();
+  with_mask.lesion = &lesion;
+  const double masked = error_near(with_mask);
+  std::cout << "median error near the lesion: without it " << sound << " mm, with it " << pulled
+            << " mm, masked " << masked << " mm\n";
+  EXPECT_GT(pulled, 1.5 * sound) << "the lesion must matter for this test to mean something";
+  EXPECT_LT(masked, 0.7 * pulled) << sound;
+  Mask foreign(c.brain.grid, 1);
+  with_mask.lesion = &foreign;
+  expect_error(ErrorKind::input, "lesion mask", [&] { (void)run(with_mask, {}, {}); });
 }
 
 TEST(Normalization, BothDirectionsUndoEachOther) {

@@ -144,6 +144,25 @@ with Scratch() as scratch:
     check("--derivatives first=DIR" in text, text)
     run(*repeat, "--derivatives", f"first={out}", expect=0)
 
+    # A lesion mask beside the T1w is used and recorded; one that lies elsewhere is refused.
+    roi = f"{bids}/sub-001/anat/sub-001_T1w_label-lesion_roi.nii.gz"
+    t1w = nb.load(f"{bids}/sub-001/anat/sub-001_T1w.nii.gz")
+    lesion = np.zeros(t1w.shape, np.uint8)
+    lesion[t1w.shape[0] // 3:t1w.shape[0] // 3 + 6, t1w.shape[1] // 2:t1w.shape[1] // 2 + 6, t1w.shape[2] // 2:t1w.shape[2] // 2 + 6] = 1
+    nb.save(nb.Nifti1Image(lesion, t1w.affine), roi)
+    masked = scratch.path("masked")
+    run(bids, masked, "participant", "--progress", "none", "--ignore", "slicetiming", *FAST, expect=code)
+    with h5py.File(f"{out}/sub-001/sub-001.h5") as x, h5py.File(f"{masked}/sub-001/sub-001.h5") as y:
+        inputs = [s.decode() for s in y["provenance/inputs/path"][()]]
+        check("sub-001/anat/sub-001_T1w_label-lesion_roi.nii.gz" in inputs, str(inputs))
+        keys = [dict(zip(h["provenance/stages/name"][()], h["provenance/stages/key"][()])) for h in (x, y)]
+        check(keys[0][b"affine"] == keys[1][b"affine"] and keys[0][b"normalization"] != keys[1][b"normalization"], "keys")
+    moved = t1w.affine.copy()
+    moved[0, 3] += 1000
+    nb.save(nb.Nifti1Image(lesion, moved), roi)
+    _, text = run(bids, masked, "participant", "--progress", "none", "--ignore", "slicetiming", *FAST, expect=1)
+    check("the lesion lies outside the T1w" in text, text)
+
     # Refused before work begins.
     for arguments, word in ((["--output-spaces", "MNI152NLin2009cAsym"], "--write-volumes"),
                             (["--write-volumes", "all", "--output-spaces", "nowhere"], "templates here"),

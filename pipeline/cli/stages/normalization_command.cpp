@@ -18,6 +18,7 @@ namespace {
 struct Options {
   std::string t1w;
   std::string mask;
+  std::string lesion;
   std::string brain;
   std::string template_brain_mask;
   std::string xfm;
@@ -37,7 +38,10 @@ void run_normalization(const Options& options) {
       options.mask.empty()
           ? brain_mask::run({t1w, brain, template_brain, fit.t1w_to_template}, {}, context).mask
           : image_io::read_mask(options.mask);
-  const auto out = normalization::run({t1w, mask, brain, template_brain, fit.t1w_to_template},
+  Mask lesion;
+  if (!options.lesion.empty()) lesion = image_io::read_mask(options.lesion);
+  const auto out = normalization::run({t1w, mask, brain, template_brain, fit.t1w_to_template,
+                                       options.lesion.empty() ? nullptr : &lesion},
                                       options.params, context);
   std::cout << "dice " << out.dice << ", correlation " << out.correlation << ", jacobian "
             << out.min_jacobian << " to " << out.max_jacobian << ", displacement "
@@ -60,6 +64,7 @@ void add_normalization(CLI::App& stage_app) {
   app->add_option("--template", options->brain, "brain-only template")->required();
   app->add_option("--xfm", options->xfm, "ITK composite transform to write (.h5)")->required();
   app->add_option("--mask", options->mask, "brain mask of the image [from the template]");
+  app->add_option("--lesion", options->lesion, "tissue of the image that the fit leaves out");
   app->add_option("--template-mask", options->template_brain_mask,
                   "brain mask of the template [from the template]");
   app->add_option("--warped", options->warped, "image on the template's grid to write");

@@ -12,6 +12,7 @@ namespace boldmill::anatomy {
 namespace {
 
 constexpr double kPadMm = 16.0;
+constexpr float kExcludedShare = 0.05F;
 constexpr double kHeadRimMm = 8.0; // an unmasked head counts up to here around the carried brain
 
 Volume masked(const Volume& image, const Mask& mask) {
@@ -87,6 +88,18 @@ std::vector<DiffeomorphicLevel> brain_levels(const BrainPair& pair,
       }
     }
     level.weight.assign(region.data.begin(), region.data.end());
+    if (pair.excluded != nullptr) {
+      const Volume taken = membership_on_working_grid(*pair.excluded, grid, to_moving, context);
+      Mask out(grid);
+      for (std::size_t v = 0; v < taken.data.size(); ++v) {
+        out.data[v] = taken.data[v] > kExcludedShare ? 1 : 0;
+      }
+      // Also the places whose windows reach into it.
+      out = dilate(out, (pair.window_radius + 0.5) * spacing_mm[n], context);
+      for (const std::uint8_t value : out.data) {
+        level.moving_weight.push_back(value != 0 ? 0.0F : 1.0F);
+      }
+    }
   }
   return levels;
 }

@@ -16,6 +16,8 @@ struct BrainPair {
   const Volume& template_brain;
   const Mask& template_mask;
   const Affine& moving_to_template;
+  const Mask* excluded = nullptr; // on the grid of moving: does not count in the metric, nor
+  int window_radius = 0;          // places whose windows of this half width (voxels) reach it
 };
 
 // One level per spacing, coarse first. Intensities are clamped at the 99.5th percentile inside the

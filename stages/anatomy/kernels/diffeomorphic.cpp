@@ -112,6 +112,11 @@ public:
     warp(level_.fixed.data, result_.middle_to_fixed, fixed_, context_);
     warp(level_.moving.data, result_.middle_to_moving, moving_, context_);
     if (!level_.weight.empty()) warp(level_.weight, result_.middle_to_fixed, weight_, context_);
+    if (!level_.moving_weight.empty()) {
+      warp(level_.moving_weight, result_.middle_to_moving, moving_weight_, context_);
+      if (weight_.empty()) weight_.assign(moving_weight_.size(), 1.0F);
+      for (std::size_t v = 0; v < weight_.size(); ++v) weight_[v] *= moving_weight_[v];
+    }
     local_correlation(fixed_, moving_, weight_, level_.fixed.grid.shape, settings_.window_radius,
                       settings_.noise, metric_, context_);
     result_.value = metric_.value;
@@ -142,7 +147,7 @@ private:
   DiffeomorphicResult& result_;
   const Context& context_;
   VectorField step_fixed_, step_moving_, work_;
-  std::vector<float> fixed_, moving_, weight_;
+  std::vector<float> fixed_, moving_, weight_, moving_weight_;
   LocalCorrelation metric_;
 };
 

@@ -10,9 +10,10 @@
 namespace boldmill::anatomy {
 
 struct DiffeomorphicLevel {
-  Volume fixed;              // on the level's grid
-  Volume moving;             // same grid
-  std::vector<float> weight; // of fixed voxels in the metric; empty: all 1
+  Volume fixed;                     // on the level's grid
+  Volume moving;                    // same grid
+  std::vector<float> weight;        // of fixed voxels in the metric; empty: all 1
+  std::vector<float> moving_weight; // of moving voxels; empty: all 1. The product counts.
   int iterations = 0;
 };
 
