@@ -125,8 +125,12 @@ struct GateParams {
   double min_coreg_dice = 0.7;
   double min_norm_dice = 0.85;
   double min_norm_jacobian = 0.0;
+  double warn_norm_correlation = 0.8;
   double max_mirror_gain = 0.005;
   double warn_tsnr = 15.0;
+  double warn_dropout = 0.15;
+  double warn_template_coverage = 0.8;
+  double warn_coreg_displacement_mm = 30.0;
   bool operator==(const GateParams&) const = default;
 };
 template <class P, class F>
@@ -134,7 +138,8 @@ void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, GateParams>
 {
   auto& [fd_exclusion_mm, max_fd_share, min_time_s, min_coreg_dice, min_norm_dice,
-         min_norm_jacobian, max_mirror_gain, warn_tsnr] = params;
+         min_norm_jacobian, warn_norm_correlation, max_mirror_gain, warn_tsnr, warn_dropout,
+         warn_template_coverage, warn_coreg_displacement_mm] = params;
   visit("fd_exclusion_mm", fd_exclusion_mm, "mm",
         "framewise displacement that counts against a run", Limits::between(0.0, 100.0));
   visit("max_fd_share", max_fd_share, "",
@@ -149,10 +154,22 @@ void for_each_field(P& params, F&& visit)
         "people whose brain mask overlaps the template's less fail", Limits::between(0.0, 1.0));
   visit("min_norm_jacobian", min_norm_jacobian, "",
         "people whose warp has a smaller Jacobian determinant fail", Limits::between(-10.0, 1.0));
+  visit("warn_norm_correlation", warn_norm_correlation, "",
+        "people whose warped T1w correlates less with the template get a warning",
+        Limits::between(-1.0, 1.0));
   visit("max_mirror_gain", max_mirror_gain, "NMI",
         "runs that fit the T1w better by more with left and right exchanged fail",
         Limits::between(0.0, 1.0));
   visit("warn_tsnr", warn_tsnr, "", "runs whose median temporal SNR is lower get a warning",
+        Limits::between(0.0, 1000.0));
+  visit("warn_dropout", warn_dropout, "",
+        "runs whose T1w brain, inside the field of view, has no BOLD signal in a larger share",
+        Limits::between(0.0, 1.0));
+  visit("warn_template_coverage", warn_template_coverage, "",
+        "runs whose field of view holds a smaller share of the template's brain",
+        Limits::between(0.0, 1.0));
+  visit("warn_coreg_displacement_mm", warn_coreg_displacement_mm, "mm",
+        "runs that lie further from where the headers say (RMS over an 80 mm sphere)",
         Limits::between(0.0, 1000.0));
 }
 

@@ -222,6 +222,11 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
                            number(out.fit.affine.header_rotation_deg) +
                            " degrees away from what the T1w header says");
   }
+  if (out.fit.normalization.correlation < c.gates.warn_norm_correlation) {
+    out.warnings.push_back(
+        session.id + ": the warped T1w correlates " + number(out.fit.normalization.correlation) +
+        " with the template, expected at least " + number(c.gates.warn_norm_correlation));
+  }
   check_fit(study, out.fit, session.id);
   if (needs_images) {
     const Volume& t1w = corrected();

@@ -12,6 +12,7 @@
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/tissue.hpp"
 #include "stages/core/interpolate.hpp"
+#include "stages/core/morphology.hpp"
 #include "stages/core/parallel.hpp"
 #include "stages/core/smooth.hpp"
 #include "stages/core/statistics.hpp"
@@ -23,11 +24,15 @@ namespace boldmill::graph {
 
 void archive(cache::Archive& a, RunResult& r) {
   a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mirror_gain,
-    r.mean_fd_mm, r.mean_std_dvars, r.distortion, r.slice_reference_s, r.confound_names,
-    r.confounds, r.series, r.coverage, r.warnings, r.notes);
+    r.coreg_displacement_mm, r.template_coverage, r.dropout, r.mean_fd_mm, r.mean_std_dvars,
+    r.distortion, r.slice_reference_s, r.confound_names, r.confounds, r.series, r.coverage,
+    r.warnings, r.notes);
 }
 
 namespace {
+
+constexpr double kDropoutRim_mm = 4.0;       // the masks' own edge is no drop-out
+constexpr std::size_t kCoverageStride = 101; // of the template's voxels, prime to its rows
 
 struct Dummies {
   int n = 0;
@@ -354,6 +359,9 @@ private:
     result.coreg_dice = e.coreg.dice;
     result.coreg_cost = e.coreg.cost;
     result.mirror_gain = e.coreg.mirror_similarity_gain;
+    result.coreg_displacement_mm = e.coreg.header_displacement_mm;
+    result.dropout = dropout_of(e);
+    result.template_coverage = template_coverage_of(e);
     result.warnings.insert(result.warnings.end(), e.distortion.warnings.begin(),
                            e.distortion.warnings.end());
     result.warnings.insert(result.warnings.end(), e.warnings.begin(), e.warnings.end());
@@ -367,12 +375,61 @@ private:
     return result;
   }
 
+  // Share of the T1w's brain inside the field of view that is too dark for the BOLD mask.
+  [[nodiscard]] double dropout_of(const Estimates& e) const {
+    const Mask& bold = e.mask.mask;
+    const Mask carried =
+        resample_mask(anatomy_.fit.mask, bold.grid, PointMap{{e.coreg.bold_to_t1w}}, context_);
+    const Mask inner = erode(carried, kDropoutRim_mm, context_);
+    std::size_t n = 0;
+    std::size_t dark = 0;
+    for (std::size_t v = 0; v < inner.data.size(); ++v) {
+      if (inner.data[v] == 0) continue;
+      ++n;
+      dark += bold.data[v] == 0 ? 1 : 0;
+    }
+    return n == 0 ? std::nan("") : static_cast<double>(dark) / static_cast<double>(n);
+  }
+
+  [[nodiscard]] double template_coverage_of(const Estimates& e) const {
+    const Mask& mask = study_.target.mask;
+    std::vector<std::size_t> voxels = indices_of(mask);
+    std::size_t n = 0;
+    for (std::size_t v = 0; v < voxels.size(); v += kCoverageStride) voxels[n++] = voxels[v];
+    voxels.resize(n);
+    PointMap target_to_ref = anatomy_.fit.normalization.template_to_moving;
+    target_to_ref.then(Affine(e.coreg.bold_to_t1w.inverse()));
+    const Grid& bold = e.mask.mask.grid;
+    const auto at = source_coordinates(bold, mask.grid, voxels, target_to_ref, context_);
+    std::size_t seen = 0;
+    for (std::size_t v = 0; v < n; ++v) {
+      const double* x = at.data() + 3 * v;
+      seen += inside_image(bold.shape, x[0], x[1], x[2]) ? 1 : 0;
+    }
+    return n == 0 ? std::nan("") : static_cast<double>(seen) / static_cast<double>(n);
+  }
+
   // What is there but weak: signal, and coverage of the circuit regions.
   void note_gaps(RunResult& result) const {
     if (result.tsnr < c_.gates.warn_tsnr) {
       result.warnings.push_back("temporal SNR is " + std::to_string(result.tsnr).substr(0, 5) +
                                 ", expected at least " +
                                 std::to_string(c_.gates.warn_tsnr).substr(0, 5));
+    }
+    const auto of_brain = [&result](double value, const std::string& what) {
+      result.warnings.push_back(std::to_string(static_cast<int>(std::lround(100.0 * value))) +
+                                " % of the " + what);
+    };
+    if (result.dropout > c_.gates.warn_dropout) {
+      of_brain(result.dropout, "brain in the field of view has no signal");
+    }
+    if (result.template_coverage < c_.gates.warn_template_coverage) {
+      of_brain(1.0 - result.template_coverage, "template's brain is outside the field of view");
+    }
+    if (result.coreg_displacement_mm > c_.gates.warn_coreg_displacement_mm) {
+      result.warnings.push_back(
+          "the headers of BOLD and T1w disagree by " +
+          std::to_string(static_cast<int>(std::lround(result.coreg_displacement_mm))) + " mm");
     }
     const auto& sets = study_.target.sets;
     for (std::size_t s = 0; s < sets.size(); ++s) {

@@ -16,6 +16,9 @@ struct RunResult {
   double coreg_dice = 0.0;
   double coreg_cost = 0.0;
   double mirror_gain = 0.0; // of the similarity when left and right are exchanged
+  double coreg_displacement_mm = 0.0;
+  double template_coverage = 0.0; // share of the template's brain inside the field of view
+  double dropout = 0.0;           // share of the T1w's brain in it that the BOLD mask leaves out
   double mean_fd_mm = 0.0;
   double mean_std_dvars = 0.0;
   std::string distortion;         // method, "none" when not corrected

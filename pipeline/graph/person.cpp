@@ -31,6 +31,9 @@ store::RunRecord empty_run(const bids::BoldRun& run) {
   record.tr_s = record.mean_fd_mm = record.fd_above_threshold = record.mean_std_dvars = kNaN;
   record.slice_reference_s = record.tsnr = record.coreg_dice = record.norm_dice = record.dof_left =
       kNaN;
+  record.coreg_displacement_mm = record.mirror_gain = record.template_coverage = record.dropout =
+      kNaN;
+  record.norm_correlation = record.norm_min_jacobian = record.norm_max_jacobian = kNaN;
   return record;
 }
 
@@ -79,7 +82,11 @@ private:
   void add_run(std::size_t r) {
     store::RunRecord record = empty_run(session_.runs[r]);
     if (const auto* anatomy = std::get_if<Anatomy>(&inputs_.anatomy)) {
-      record.norm_dice = anatomy->fit.normalization.dice;
+      const normalization::Outputs& fit = anatomy->fit.normalization;
+      record.norm_dice = fit.dice;
+      record.norm_correlation = fit.correlation;
+      record.norm_min_jacobian = fit.min_jacobian;
+      record.norm_max_jacobian = fit.max_jacobian;
     }
     if (const auto* failure = std::get_if<Failure>(&inputs_.runs[r])) {
       record.status = "failed";
@@ -103,6 +110,10 @@ private:
     record.slice_reference_s = result.slice_reference_s;
     record.tsnr = result.tsnr;
     record.coreg_dice = result.coreg_dice;
+    record.coreg_displacement_mm = result.coreg_displacement_mm;
+    record.mirror_gain = result.mirror_gain;
+    record.template_coverage = result.template_coverage;
+    record.dropout = result.dropout;
     record.confound_names = result.confound_names;
     record.confounds = result.confounds;
     record.fd_above_threshold = fd_share(result);

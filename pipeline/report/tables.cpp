@@ -65,52 +65,58 @@ void add_scores(TableFile& table, const store::ScoreTable& scores, const Text& n
 void write_runs(const fs::path& out, const store::CohortReader& cohort,
                 const store::ParticipantsTable& people, std::vector<fs::path>& written) {
   const store::RunTable runs = cohort.runs();
-  Text participant, session, run_id, task, status, reason, distortion, decision, rater;
-  std::vector<double> tr, n_volumes, n_kept, fd, above, dvars, slices, tsnr, coreg, norm, dof;
-  for (std::size_t m = 0; m < runs.run.size(); ++m) {
-    const store::RunRecord& r = runs.run[m];
-    const auto row = static_cast<std::size_t>(runs.row[m]);
-    participant.push_back(people.participant_id.at(row));
-    session.push_back(people.session_id.at(row));
-    run_id.push_back(r.run_id);
-    task.push_back(r.task);
-    status.push_back(r.status);
-    reason.push_back(r.reason);
-    distortion.push_back(r.distortion);
-    decision.push_back(r.qc_decision);
-    rater.push_back(r.qc_rater);
-    tr.push_back(r.tr_s);
-    n_volumes.push_back(r.n_volumes);
-    n_kept.push_back(r.n_kept);
-    fd.push_back(r.mean_fd_mm);
-    above.push_back(r.fd_above_threshold);
-    dvars.push_back(r.mean_std_dvars);
-    slices.push_back(r.slice_reference_s);
-    tsnr.push_back(r.tsnr);
-    coreg.push_back(r.coreg_dice);
-    norm.push_back(r.norm_dice);
-    dof.push_back(r.dof_left);
+  Text participant, session;
+  for (const auto row : runs.row) {
+    participant.push_back(people.participant_id.at(static_cast<std::size_t>(row)));
+    session.push_back(people.session_id.at(static_cast<std::size_t>(row)));
   }
   TableFile table;
+  const auto text = [&](const char* name, std::string store::RunRecord::*field, const char* what) {
+    Text values;
+    for (const store::RunRecord& run : runs.run) values.push_back(run.*field);
+    table.text(name, values, what);
+  };
+  const auto number = [&](const char* name, auto store::RunRecord::*field, const char* what,
+                          const char* unit = "") {
+    std::vector<double> values;
+    for (const store::RunRecord& run : runs.run) values.push_back(run.*field);
+    table.numbers(name, values, what, unit);
+  };
+  using Run = store::RunRecord;
   table.text("participant_id", participant, "participant").text("session_id", session, "session");
-  table.text("run_id", run_id, "run").text("task", task, "task label");
-  table.text("status", status, "ok, warning, excluded from the measures, or failed");
-  table.text("reason", reason, "why not ok, and notes");
-  table.text("distortion", distortion,
-             "method of the susceptibility distortion correction, or none");
-  table.numbers("tr_s", tr, "repetition time", "s").numbers("n_volumes", n_volumes, "volumes");
-  table.numbers("n_kept", n_kept, "volumes left after dummies and censoring");
-  table.numbers("mean_fd_mm", fd, "mean framewise displacement", "mm");
-  table.numbers("fd_above_threshold", above, "share of volumes above gates.fd_exclusion_mm");
-  table.numbers("mean_std_dvars", dvars, "mean standardised DVARS")
-      .numbers("slice_reference_s", slices,
-               "moment of the volume that slices were brought to; n/a: not corrected", "s")
-      .numbers("tsnr", tsnr, "median temporal SNR in the brain");
-  table.numbers("coreg_dice", coreg,
-                "overlap of BOLD and T1w brain masks in the BOLD field of view");
-  table.numbers("norm_dice", norm, "overlap of T1w and template brain masks");
-  table.numbers("dof_left", dof, "degrees of freedom left after nuisance regression");
-  table.text("qc_decision", decision, "a person's decision").text("qc_rater", rater, "who decided");
+  text("run_id", &Run::run_id, "run");
+  text("task", &Run::task, "task label");
+  text("status", &Run::status, "ok, warning, excluded from the measures, or failed");
+  text("reason", &Run::reason, "why not ok, and notes");
+  text("distortion", &Run::distortion,
+       "method of the susceptibility distortion correction, or none");
+  number("tr_s", &Run::tr_s, "repetition time", "s");
+  number("n_volumes", &Run::n_volumes, "volumes");
+  number("n_kept", &Run::n_kept, "volumes left after dummies and censoring");
+  number("mean_fd_mm", &Run::mean_fd_mm, "mean framewise displacement", "mm");
+  number("fd_above_threshold", &Run::fd_above_threshold,
+         "share of volumes above gates.fd_exclusion_mm");
+  number("mean_std_dvars", &Run::mean_std_dvars, "mean standardised DVARS");
+  number("slice_reference_s", &Run::slice_reference_s,
+         "moment of the volume that slices were brought to; n/a: not corrected", "s");
+  number("tsnr", &Run::tsnr, "median temporal SNR in the brain");
+  number("coreg_dice", &Run::coreg_dice,
+         "overlap of BOLD and T1w brain masks in the BOLD field of view");
+  number("coreg_displacement_mm", &Run::coreg_displacement_mm,
+         "how far BOLD and T1w lie from where their headers say, RMS over an 80 mm sphere", "mm");
+  number("mirror_gain", &Run::mirror_gain,
+         "mutual information gained by exchanging left and right; positive: suspicious");
+  number("template_coverage", &Run::template_coverage,
+         "share of the template's brain in the field of view");
+  number("dropout", &Run::dropout, "share of the T1w's brain in the field of view without signal");
+  number("norm_dice", &Run::norm_dice, "overlap of T1w and template brain masks");
+  number("norm_correlation", &Run::norm_correlation,
+         "correlation of the warped T1w with the template");
+  number("norm_min_jacobian", &Run::norm_min_jacobian, "smallest Jacobian determinant of the warp");
+  number("norm_max_jacobian", &Run::norm_max_jacobian, "largest Jacobian determinant of the warp");
+  number("dof_left", &Run::dof_left, "degrees of freedom left after nuisance regression");
+  text("qc_decision", &Run::qc_decision, "a person's decision");
+  text("qc_rater", &Run::qc_rater, "who decided");
   table.write(out, "runs", written);
 }
 

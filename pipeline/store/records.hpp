@@ -40,7 +40,14 @@ struct RunRecord {
   double slice_reference_s = 0.0; // volume t stands for t * tr_s + this; NaN: not corrected
   double tsnr = 0.0;
   double coreg_dice = 0.0;
+  double coreg_displacement_mm = 0.0; // against the headers, RMS over an 80 mm sphere
+  double mirror_gain = 0.0;           // of the similarity with left and right exchanged, NMI
+  double template_coverage = 0.0;     // share of the template's brain in the field of view
+  double dropout = 0.0;               // share of the T1w's brain in it that has no signal
   double norm_dice = 0.0;
+  double norm_correlation = 0.0;
+  double norm_min_jacobian = 0.0;
+  double norm_max_jacobian = 0.0;
   double dof_left = 0.0;
   std::string status;      // "ok", "warning", "failed", "excluded"
   std::string reason;      // empty when ok

@@ -19,7 +19,14 @@ void for_each_run_field(F&& visit) {
   visit("slice_reference_s", &RunRecord::slice_reference_s, "units", "s");
   visit("tsnr", &RunRecord::tsnr, "", "");
   visit("coreg_dice", &RunRecord::coreg_dice, "", "");
+  visit("coreg_displacement_mm", &RunRecord::coreg_displacement_mm, "units", "mm");
+  visit("mirror_gain", &RunRecord::mirror_gain, "", "");
+  visit("template_coverage", &RunRecord::template_coverage, "", "");
+  visit("dropout", &RunRecord::dropout, "", "");
   visit("norm_dice", &RunRecord::norm_dice, "", "");
+  visit("norm_correlation", &RunRecord::norm_correlation, "", "");
+  visit("norm_min_jacobian", &RunRecord::norm_min_jacobian, "", "");
+  visit("norm_max_jacobian", &RunRecord::norm_max_jacobian, "", "");
   visit("dof_left", &RunRecord::dof_left, "", "");
   visit("status", &RunRecord::status, "", "");
   visit("reason", &RunRecord::reason, "", "");

@@ -144,6 +144,28 @@ with Scratch() as scratch:
     check("--derivatives first=DIR" in text, text)
     run(*repeat, "--derivatives", f"first={out}", expect=0)
 
+    # What the gates look at; half of the head outside the field of view is seen and said.
+    def figures(path):
+        with h5py.File(path) as f:
+            runs = f["runs"]
+            return {k: runs[k][0] for k in ("template_coverage", "dropout", "norm_correlation", "norm_min_jacobian",
+                                            "norm_max_jacobian", "coreg_displacement_mm", "mirror_gain")}, \
+                runs["reason"][0].decode()
+
+    whole, reason = figures(f"{out}/sub-001/sub-001.h5")
+    print(whole)
+    check(whole["template_coverage"] > 0.95 and whole["dropout"] < 0.1 and "field of view" not in reason, f"{whole} {reason}")
+    check(0 < whole["norm_min_jacobian"] < 1 < whole["norm_max_jacobian"] and whole["mirror_gain"] < 0, str(whole))
+    name = f"{bids}/sub-001/func/sub-001_task-rest_bold.nii.gz"
+    kept = nb.load(name)
+    nb.save(kept.slicer[:, :, :kept.shape[2] // 2], scratch.path("half.nii.gz"))
+    shutil.move(name, scratch.path("whole.nii.gz"))
+    shutil.copy(scratch.path("half.nii.gz"), name)
+    run(bids, scratch.path("half"), "participant", "--progress", "none", "--ignore", "slicetiming", *FAST)
+    part, reason = figures(scratch.path("half", "sub-001/sub-001.h5"))
+    check(part["template_coverage"] < 0.7 and "template's brain is outside the field of view" in reason, f"{part} {reason}")
+    shutil.move(scratch.path("whole.nii.gz"), name)
+
     # A lesion mask beside the T1w is used and recorded; one that lies elsewhere is refused.
     roi = f"{bids}/sub-001/anat/sub-001_T1w_label-lesion_roi.nii.gz"
     t1w = nb.load(f"{bids}/sub-001/anat/sub-001_T1w.nii.gz")
