@@ -1,5 +1,6 @@
 """Compares what boldmill estimated on a simulated cohort with the truth written beside it."""
 import csv
+import json
 import os
 import subprocess
 
@@ -38,10 +39,7 @@ def motion_errors(program, bids, person, scratch):
                     "--motion", os.path.join(scratch, "motion.tsv"), "--transforms", out], check=True,
                    capture_output=True)
     estimated = np.loadtxt(out, skiprows=1).reshape(-1, 4, 4)
-    rows = table(f"{bids}/sourcedata/truth/{person}/{person}_task-rest_motion.tsv")
-    true = np.tile(np.eye(4), (len(rows), 1, 1))
-    for t, row in enumerate(rows):
-        true[t, :3] = [[float(row[f"m{i}{j}"]) for j in range(4)] for i in range(3)]
+    true = maps_of(f"{bids}/sourcedata/truth/{person}/{person}_task-rest_motion.tsv")
     constant = rigid_mean([np.linalg.inv(m) @ r for m, r in zip(true, estimated)])
     center = np.zeros(3)
     return np.array([rms_displacement(r, m @ constant, center) for m, r in zip(true, estimated)])
@@ -79,3 +77,44 @@ def true_score(true, edges, group, score):
     columns = [edges.index(e) for e in CIRCUITS[score]]
     control = true[group == "control"][:, columns]
     return ((true[:, columns] - control.mean(0)) / control.std(0, ddof=1)).mean(1)
+
+
+def maps_of(path):
+    rows = table(path)
+    maps = np.tile(np.eye(4), (len(rows), 1, 1))
+    for t, row in enumerate(rows):
+        maps[t, :3] = [[float(row[f"m{i}{j}"]) for j in range(4)] for i in range(3)]
+    return maps
+
+
+def distortion_residuals(program, bids, person, scratch):
+    """True shift of the brain's voxels in the first image of the opposite-phase pair, and what is left of it after the field
+    of `stage fieldmap_pepolar`, both in voxels."""
+    import nibabel as nib
+    from scipy.ndimage import map_coordinates
+    images = [f"{bids}/{person}/fmap/{person}_dir-{d}_epi" for d in ("AP", "PA")]
+    sidecars = []
+    for image in images:
+        with open(image + ".json") as f:
+            sidecars.append(json.load(f))
+    readout = [s["TotalReadoutTime"] for s in sidecars]
+    field = os.path.join(scratch, "field.nii.gz")
+    subprocess.run([program, "stage", "fieldmap_pepolar", *(i + ".nii.gz" for i in images), "--direction",
+                    *(s["PhaseEncodingDirection"] for s in sidecars), "--readout", *map(str, readout), "--field", field],
+                   check=True, capture_output=True)
+    folder = f"{bids}/sourcedata/truth/{person}/{person}"
+    ours, true, labels = (nib.load(p) for p in (field, folder + "_fieldmap.nii.gz", folder + "_space-T1w_dseg.nii.gz"))
+    with open(folder + "_fmap_motion.json") as f:
+        to_reference = np.array(json.load(f)["t1w_to_reference"])
+    pose = maps_of(folder + "_fmap_motion.tsv")[0]
+
+    def at(image, to_world, order):
+        voxel = np.linalg.inv(image.affine) @ to_world @ ours.affine
+        places = np.indices(ours.shape).reshape(3, -1)
+        return map_coordinates(np.asarray(image.dataobj, float), voxel[:3, :3] @ places + voxel[:3, 3:], order=order,
+                               mode="nearest")
+
+    reference = np.linalg.inv(pose)  # of the first image's places
+    brain = at(labels, np.linalg.inv(to_reference) @ reference, 0) > 0
+    shift = at(true, reference, 1)[brain] * readout[0]
+    return shift, np.asarray(ours.dataobj, float).ravel()[brain] * readout[0] - shift
