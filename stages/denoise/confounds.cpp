@@ -90,6 +90,44 @@ std::vector<Eigen::Index> spikes(const Inputs& inputs, const Params& params) {
   return volumes;
 }
 
+// fMRIPrep's texts.
+std::vector<ColumnMetadata> described(const Inputs& inputs, const std::vector<std::string>& names) {
+  std::vector<ColumnMetadata> out;
+  const auto add = [&](const std::string& column) -> ColumnMetadata* {
+    if (column_index(names, column) < 0) return nullptr;
+    out.push_back({.column = column});
+    return &out.back();
+  };
+  for (const char* name : {"global_signal", "csf", "white_matter", "csf_wm", "tcompcor"}) {
+    if (auto* found = add(name)) found->method = "Mean";
+  }
+  if (auto* found = add("framewise_displacement")) found->units = "mm";
+  for (const ComponentSet& set : inputs.components) {
+    for (Eigen::Index k = 0; k < set.components.cols(); ++k) {
+      auto* found = add(Columns::numbered(set.prefix, static_cast<std::size_t>(k)));
+      found->method = set.method;
+      found->mask = set.mask;
+      found->singular_value = set.singular_value[k];
+      found->variance_explained = set.variance_explained[k];
+      found->cumulative_variance_explained = set.cumulative_variance_explained[k];
+      found->is_component = true;
+    }
+  }
+  constexpr std::array<const char*, 6> kDescription{
+      "Translation along left-right axis.",
+      "Translation along anterior-posterior axis.",
+      "Translation along superior-inferior axis.",
+      "Rotation about left-right axis. Also known as \"pitch\".",
+      "Rotation about anterior-posterior axis. Also known as \"roll\".",
+      "Rotation about superior-inferior axis. Also known as \"yaw\"."};
+  for (std::size_t c = 0; c < kMotion.size(); ++c) {
+    auto* found = add(kMotion[c]);
+    found->description = kDescription[c];
+    found->units = c < 3 ? "mm" : "rad";
+  }
+  return out;
+}
+
 double mean_after(const Eigen::VectorXd& values, int n_dummy) {
   if (values.size() == 0) return kNaN;
   return mean({values.data() + n_dummy, static_cast<std::size_t>(values.size() - n_dummy)});
@@ -105,10 +143,19 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   columns.add_with_expansions("global_signal", inputs.global_signal);
   columns.add_with_expansions("csf", inputs.csf);
   columns.add_with_expansions("white_matter", inputs.white_matter);
+  columns.add_if_present("csf_wm", inputs.csf_wm);
+  columns.add_if_present("tcompcor", inputs.tcompcor);
   columns.add_if_present("std_dvars", inputs.std_dvars);
   columns.add_if_present("dvars", inputs.dvars);
   columns.add_if_present("framewise_displacement", inputs.framewise_displacement);
   columns.add_if_present("rmsd", inputs.rmsd);
+
+  for (const ComponentSet& set : inputs.components) {
+    for (Eigen::Index k = 0; k < set.components.cols(); ++k) {
+      columns.add(Columns::numbered(set.prefix, static_cast<std::size_t>(k)),
+                  set.components.col(k));
+    }
+  }
 
   const Eigen::Index n_steady = n_volumes - inputs.n_dummy;
   // fMRIPrep's order counts the constant, which it then leaves out.
@@ -131,6 +178,7 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
 
   Outputs out;
   columns.move_to(out);
+  out.metadata = described(inputs, out.names);
   out.n_motion_outliers = static_cast<int>(outliers.size());
   out.mean_fd_mm = mean_after(inputs.framewise_displacement, inputs.n_dummy);
   out.mean_std_dvars = mean_after(inputs.std_dvars, inputs.n_dummy);
@@ -143,8 +191,8 @@ int column_index(const std::vector<std::string>& names, const std::string& name)
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {
-  // Two copies of 44 fixed columns, the cosines and, at worst, a spike per volume.
-  return 2 * shape.n_volumes * (44 + 2 * shape.n_volumes) * sizeof(double);
+  // Two copies of 46 fixed columns, components, cosines and, at worst, a spike per volume.
+  return 2 * shape.n_volumes * (46 + shape.n_components + 2 * shape.n_volumes) * sizeof(double);
 }
 
 } // namespace boldmill::confounds

@@ -1,8 +1,9 @@
 // The confounds table of one run with fMRIPrep's column names, T x K:
 //   csf, white_matter, global_signal, trans_x..rot_z, each followed by _derivative1, _power2,
-//   _derivative1_power2; framewise_displacement, rmsd, dvars, std_dvars; cosineNN (DCT high-pass,
-//   128 s, over the volumes after the dummies, zero on dummies); non_steady_state_outlierNN
-//   (one-hot per dummy); motion_outlierNN (one-hot where FD or std_dvars exceed their thresholds).
+//   _derivative1_power2; csf_wm, tcompcor; framewise_displacement, rmsd, dvars, std_dvars; the
+//   components of compcor; cosineNN (DCT high-pass, 128 s, over the volumes after the dummies, zero
+//   on dummies); non_steady_state_outlierNN (one-hot per dummy); motion_outlierNN (one-hot where FD
+//   or std_dvars exceed their thresholds).
 // derivative1 is the backward difference, first row NaN. Missing values are NaN, never zero.
 // Source: fMRIPrep 25 / niworkflows, Esteban 2019, doi:10.1038/s41592-018-0235-4. Cost O(T K).
 #pragma once
@@ -11,10 +12,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "stages/core/stage_info.hpp"
+#include "stages/denoise/kernels/component_set.hpp"
 
 namespace boldmill::confounds {
 
@@ -22,7 +25,7 @@ inline constexpr std::array<std::string_view, 2> kReferences{
     "Esteban 2019, Nature Methods, doi:10.1038/s41592-018-0235-4",
     "Satterthwaite 2013, NeuroImage, doi:10.1016/j.neuroimage.2012.08.052"};
 inline constexpr StageInfo kStage{.name = "confounds",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "the confounds table of a run, fMRIPrep's columns",
                                   .references = kReferences};
 
@@ -55,6 +58,19 @@ struct Inputs {
   Eigen::VectorXd global_signal;
   int n_dummy = 0;
   double tr_s = 0.0;
+  Eigen::VectorXd csf_wm;               // mean over the combined mask of aCompCor
+  Eigen::VectorXd tcompcor;             // mean over the voxels of tCompCor
+  std::vector<ComponentSet> components; // of compcor; T rows each
+};
+// What the JSON sidecar says of a column: BIDS keys Method, Mask, Units, Description,
+// SingularValue, VarianceExplained, CumulativeVarianceExplained, Retained. Empty text and NaN are
+// left out.
+struct ColumnMetadata {
+  std::string column, method, mask, units, description;
+  double singular_value = std::numeric_limits<double>::quiet_NaN();
+  double variance_explained = std::numeric_limits<double>::quiet_NaN();
+  double cumulative_variance_explained = std::numeric_limits<double>::quiet_NaN();
+  bool is_component = false; // then Retained is true: components not kept are not listed
 };
 struct Outputs {
   std::vector<std::string> names; // K, unique
@@ -62,6 +78,7 @@ struct Outputs {
   int n_motion_outliers = 0;
   double mean_fd_mm = 0.0; // over the volumes after the dummies; NaN when none
   double mean_std_dvars = 0.0;
+  std::vector<ColumnMetadata> metadata; // of the columns that have any, in the table's order
 };
 // Throws input: motion without 6 columns, a vector of another length, n_dummy outside [0, T),
 // tr_s not positive.
@@ -72,6 +89,7 @@ struct Outputs {
 
 struct Shape {
   std::size_t n_volumes = 0;
+  std::size_t n_components = 0; // columns of all component sets
 };
 [[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
 

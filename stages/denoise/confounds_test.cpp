@@ -84,6 +84,58 @@ TEST(Confounds, ShortRunsHaveNoCosine) {
   EXPECT_EQ(column_index(RunPhantom().table({.cosine_cutoff_s = 200.0}).names, "cosine00"), -1);
 }
 
+TEST(Confounds, ExpansionsAndSpikesAgreeWithNiworkflows) {
+  RunPhantom r;
+  r.fd = test_data::lcg(60, 41);
+  r.std_dvars = test_data::lcg(60, 42).array() + 1.0;
+  r.fd[0] = r.std_dvars[0] = NAN;
+  const Outputs table = r.table({.fd_spike_threshold_mm = 0.9, .dvars_spike_threshold = 1.95});
+  // The first row is missing in both.
+  const Eigen::MatrixXd expected = test_data::reference("expansions.tsv");
+  Eigen::MatrixXd found(59, 4);
+  const std::array<const char*, 4> names{"csf", "csf_derivative1", "csf_power2",
+                                         "csf_derivative1_power2"};
+  for (std::size_t c = 0; c < 4; ++c) {
+    found.col(static_cast<Eigen::Index>(c)) = column(table, names[c]).tail(59);
+  }
+  EXPECT_LT(test_data::relative_error(found, expected), 1e-11);
+  const Eigen::MatrixXd spikes = test_data::reference("spikes.tsv");
+  EXPECT_EQ(table.n_motion_outliers, spikes.rows());
+  for (Eigen::Index n = 0; n < spikes.rows(); ++n) {
+    EXPECT_EQ(column(table, "motion_outlier0" + std::to_string(n)),
+              Eigen::VectorXd::Unit(60, static_cast<Eigen::Index>(spikes(n, 0))));
+  }
+}
+
+TEST(Confounds, ListsComponentsAndDescribesThem) {
+  const RunPhantom r;
+  Inputs inputs{.motion = {r.motion.data(), 60, 6}};
+  inputs.tr_s = 2.0;
+  inputs.csf_wm = r.signal;
+  inputs.tcompcor = r.fd;
+  ComponentSet set{.prefix = "w_comp_cor_", .method = "aCompCor", .mask = "WM"};
+  set.components = Eigen::MatrixXd::Random(60, 2);
+  set.singular_value = (Eigen::VectorXd(2) << 9, 4).finished();
+  set.variance_explained = (Eigen::VectorXd(2) << 0.4, 0.2).finished();
+  set.cumulative_variance_explained = (Eigen::VectorXd(2) << 0.4, 0.6).finished();
+  inputs.components = {set};
+  const Outputs table = run(inputs, {}, {});
+  EXPECT_EQ(column(table, "w_comp_cor_01"), set.components.col(1));
+  EXPECT_EQ(column(table, "csf_wm"), r.signal);
+  EXPECT_EQ(column_index(table.names, "csf_wm_derivative1"), -1); // not expanded
+  ASSERT_EQ(table.metadata.size(), 2U + 2U + 6U);
+  EXPECT_EQ(table.metadata[0].column, "csf_wm");
+  EXPECT_EQ(table.metadata[0].method, "Mean");
+  const ColumnMetadata& second = table.metadata[3];
+  EXPECT_EQ(second.column, "w_comp_cor_01");
+  EXPECT_EQ(second.mask, "WM");
+  EXPECT_EQ(second.cumulative_variance_explained, 0.6);
+  EXPECT_TRUE(second.is_component);
+  EXPECT_EQ(table.metadata.back().units, "rad");
+  inputs.components[0].components = Eigen::MatrixXd::Zero(59, 2);
+  EXPECT_THROW((void)run(inputs, {}, {}), Error);
+}
+
 TEST(Confounds, RefusesWhatDoesNotFit) {
   RunPhantom r;
   r.n_dummy = 60;

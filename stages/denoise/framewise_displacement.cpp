@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <string>
 
 #include "stages/core/statistics.hpp"
@@ -24,6 +25,11 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   }
   out.mean_fd_mm = mean({out.fd_mm.data(), static_cast<std::size_t>(out.fd_mm.size())});
   return out;
+}
+
+double brain_radius_mm(const Mask& brain) {
+  const double volume = static_cast<double>(count(brain)) * brain.grid.voxel_volume_mm3();
+  return std::cbrt(3.0 * volume / (4.0 * std::numbers::pi));
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 
+#include "stages/core/image.hpp"
 #include "stages/core/stage_info.hpp"
 
 namespace boldmill::framewise_displacement {
@@ -41,6 +42,9 @@ struct Outputs {
 };
 // Throws input: motion without 6 columns or without rows.
 [[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
+
+// Radius of a sphere with the volume of the mask: XCP-D's head radius "auto". 0 when it is empty.
+[[nodiscard]] double brain_radius_mm(const Mask& brain);
 
 struct Shape {
   std::size_t n_volumes = 0;

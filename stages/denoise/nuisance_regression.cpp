@@ -7,6 +7,7 @@
 #include "stages/core/parallel.hpp"
 #include "stages/denoise/kernels/butterworth.hpp"
 #include "stages/denoise/kernels/cosine_basis.hpp"
+#include "stages/denoise/kernels/fourier_basis.hpp"
 #include "stages/denoise/kernels/interpolate_censored.hpp"
 
 namespace boldmill::nuisance_regression {
@@ -33,16 +34,20 @@ std::span<const std::uint8_t> steady_keep(const Design& design) {
 struct Factor {
   Eigen::MatrixXd basis; // rows x rank, orthonormal
   std::vector<Eigen::Index> dropped;
+  Eigen::MatrixXd weights; // columns x rank: columns * weights = basis, when asked for
 };
 
-Factor factorize(Eigen::MatrixXd columns) {
+Factor factorize(Eigen::MatrixXd columns, bool with_weights = false) {
   Factor out;
+  Eigen::VectorXd scale = Eigen::VectorXd::Ones(columns.cols());
   for (Eigen::Index c = 0; c < columns.cols(); ++c) {
     const double norm = columns.col(c).norm();
-    if (norm > 0.0) columns.col(c) /= norm;
+    if (norm > 0.0) scale[c] = 1.0 / norm;
+    columns.col(c) *= scale[c];
   }
   if (columns.cols() == 0 || columns.rows() == 0) {
     out.basis.resize(columns.rows(), 0);
+    out.weights.resize(columns.cols(), 0);
     return out;
   }
   Eigen::ColPivHouseholderQR<Eigen::MatrixXd> qr(columns.rows(), columns.cols());
@@ -54,6 +59,14 @@ Factor factorize(Eigen::MatrixXd columns) {
     out.dropped.push_back(qr.colsPermutation().indices()[i]);
   }
   std::sort(out.dropped.begin(), out.dropped.end());
+  if (with_weights) {
+    Eigen::MatrixXd padded = Eigen::MatrixXd::Zero(columns.cols(), rank);
+    padded.topRows(rank) = qr.matrixQR()
+                               .topLeftCorner(rank, rank)
+                               .triangularView<Eigen::Upper>()
+                               .solve(Eigen::MatrixXd::Identity(rank, rank));
+    out.weights = scale.asDiagonal() * (qr.colsPermutation() * padded);
+  }
   return out;
 }
 
@@ -64,9 +77,12 @@ Eigen::MatrixXd polynomial(Eigen::Index n, bool detrend) {
   return out;
 }
 
-// The cosines of the frequencies outside the band.
+// A basis of the frequencies outside the band.
 Eigen::MatrixXd stop_band(Eigen::Index n, double tr_s, const Params& params,
                           std::vector<std::string>* names) {
+  if (params.filter == "fourier") {
+    return fourier_stop_band(n, tr_s, params.high_pass_hz, params.low_pass_hz, names);
+  }
   const Eigen::Index low = params.high_pass_hz > 0 ? cosine_order(n, tr_s, params.high_pass_hz) : 0;
   Eigen::Index high = n;
   if (params.low_pass_hz > 0) high = std::max(low, cosine_order(n, tr_s, params.low_pass_hz)) + 1;
@@ -164,6 +180,24 @@ Eigen::MatrixXd chosen_confounds(const DesignInputs& inputs,
   return out;
 }
 
+// What is kept by name (signal__*) is not removed, and nothing that looks like it either.
+Eigen::MatrixXd without_signals(const Eigen::MatrixXd& all, std::vector<std::string>& names) {
+  std::vector<Eigen::Index> noise, signal;
+  std::vector<std::string> noise_names;
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    const bool kept = names[c].starts_with("signal__");
+    (kept ? signal : noise).push_back(static_cast<Eigen::Index>(c));
+    if (!kept) noise_names.push_back(names[c]);
+  }
+  if (signal.empty()) return all;
+  names = std::move(noise_names);
+  Eigen::MatrixXd centred = all(Eigen::all, signal); // the constant is not a signal
+  centred.rowwise() -= centred.colwise().mean().eval();
+  const Eigen::MatrixXd basis = factorize(centred).basis;
+  const Eigen::MatrixXd out = all(Eigen::all, noise);
+  return out - basis * (basis.transpose() * out).eval();
+}
+
 void check_sizes(const DesignInputs& inputs) {
   const auto n = inputs.confounds.rows();
   const auto n_names = static_cast<Eigen::Index>(inputs.confound_names->size());
@@ -187,20 +221,94 @@ void gate(const Design& design, const Params& params) {
           " with its filter), expected at least min_dof = " + std::to_string(params.min_dof));
 }
 
-// One column: residual over the volumes kept, scaled; NaN elsewhere.
-void store(const Eigen::VectorXd& residual, double input_scale, const Design& design,
-           const Params& params, float* column) {
+// One column: residual over the volumes kept, scaled; elsewhere NaN or what `all` (T - n_dummy
+// values, may be null) has there.
+void store(const Eigen::VectorXd& residual, const double* all, double input_scale,
+           const Design& design, const Params& params, float* column) {
   const double sd = std::sqrt(residual.squaredNorm() /
                               std::max<double>(1.0, static_cast<double>(design.n_kept - 1)));
   const bool usable = std::isfinite(sd) && sd > 1e-10 * input_scale;
   Eigen::Index row = 0;
   for (std::size_t t = 0; t < design.keep.size(); ++t) {
     double value = kNaN;
-    if (design.keep[t] != 0) {
-      if (usable) value = residual[row] / (params.standardize ? sd : 1.0);
-      ++row;
+    const auto dummies = static_cast<std::size_t>(design.n_dummy);
+    if (design.keep[t] != 0)
+      value = residual[row++];
+    else if (all != nullptr && t >= dummies)
+      value = all[t - dummies];
+    column[t] = static_cast<float>(usable ? value / (params.standardize ? sd : 1.0) : kNaN);
+  }
+}
+
+// A block of columns on its way through the steps.
+struct Block {
+  Eigen::MatrixXd all;  // T - n_dummy rows
+  Eigen::MatrixXd kept; // n_kept rows, the model's regressors removed
+  Eigen::VectorXd size; // squared length of the columns of kept before that
+};
+
+Block residual_block(const Eigen::Map<const Eigen::MatrixXf>& series, Eigen::Index first,
+                     Eigen::Index n_columns, const Design& design, const Params& params) {
+  Block out;
+  out.all =
+      series.block(design.n_dummy, first, series.rows() - design.n_dummy, n_columns).cast<double>();
+  if (params.filter == "butterworth") filter_columns(out.all, design, params);
+  out.kept = kept_rows(out.all, design);
+  out.size = out.kept.colwise().squaredNorm();
+  const Eigen::MatrixXd b = design.basis.transpose() * out.kept;
+  out.kept -= design.basis * b;
+  if (params.output == "interpolated") out.all -= design.spread * b;
+  return out;
+}
+
+// The joint least squares with regressors of a voxel's own: what the common model leaves of y is
+// regressed on what it leaves of them (Frisch & Waugh 1933), one after the other.
+void remove_voxelwise(Block& y, std::vector<Block>& regressors) {
+  for (Eigen::Index c = 0; c < y.kept.cols(); ++c) {
+    for (std::size_t r = 0; r < regressors.size(); ++r) {
+      const Eigen::VectorXd x = regressors[r].kept.col(c);
+      const double size = x.squaredNorm();
+      // Dependent on what is removed already, constant, or not finite: nothing to remove.
+      if (!(size > kRankTolerance * kRankTolerance * regressors[r].size[c])) continue;
+      const auto take_out = [&](Block& from) {
+        const double b = x.dot(from.kept.col(c)) / size;
+        from.kept.col(c) -= b * x;
+        if (from.all.rows() > 0) from.all.col(c) -= b * regressors[r].all.col(c);
+      };
+      for (std::size_t later = r + 1; later < regressors.size(); ++later) {
+        take_out(regressors[later]);
+      }
+      take_out(y);
     }
-    column[t] = static_cast<float>(value);
+  }
+}
+
+void check_series(Eigen::Index rows, Eigen::Index columns, const Design& design,
+                  std::span<const Eigen::Map<const Eigen::MatrixXf>> voxelwise) {
+  if (static_cast<std::size_t>(rows) != design.keep.size()) {
+    throw Error(ErrorKind::input, "nuisance_regression: the series has " + std::to_string(rows) +
+                                      " volumes, its confounds " +
+                                      std::to_string(design.keep.size()));
+  }
+  if (voxelwise.size() != static_cast<std::size_t>(design.n_voxelwise)) {
+    throw Error(ErrorKind::internal,
+                "nuisance_regression: found " + std::to_string(voxelwise.size()) +
+                    " voxel-wise regressors, the design has " + std::to_string(design.n_voxelwise));
+  }
+  for (const auto& regressor : voxelwise) {
+    if (regressor.rows() == rows && regressor.cols() == columns) continue;
+    throw Error(ErrorKind::input, "nuisance_regression: a voxel-wise regressor is " +
+                                      std::to_string(regressor.rows()) + " x " +
+                                      std::to_string(regressor.cols()) + ", the series " +
+                                      std::to_string(rows) + " x " + std::to_string(columns));
+  }
+}
+
+void check_output(const Params& params) {
+  if (params.output == "interpolated" && params.filter != "butterworth") {
+    throw Error(ErrorKind::usage,
+                "nuisance_regression.output: interpolated needs filter butterworth, found " +
+                    params.filter);
   }
 }
 
@@ -209,7 +317,9 @@ void store(const Eigen::VectorXd& residual, double input_scale, const Design& de
 Design make_design(const DesignInputs& inputs, const Params& params) {
   check_sizes(inputs);
   check_band(inputs, params);
+  check_output(params);
   Design design;
+  design.n_voxelwise = inputs.n_voxelwise;
   design.n_dummy = inputs.n_dummy;
   design.tr_s = inputs.tr_s;
   design.keep = censor(inputs, params);
@@ -221,9 +331,9 @@ Design make_design(const DesignInputs& inputs, const Params& params) {
                                      std::to_string(params.fd_threshold_mm));
   }
   const Eigen::Index n = inputs.confounds.rows() - inputs.n_dummy;
-  const std::vector<std::string> chosen = strategy_columns(params, *inputs.confound_names);
-  Eigen::MatrixXd nuisance = chosen_confounds(inputs, chosen);
-  const bool one_model = params.filter == "cosine";
+  std::vector<std::string> chosen = strategy_columns(params, *inputs.confound_names);
+  Eigen::MatrixXd nuisance = without_signals(chosen_confounds(inputs, chosen), chosen);
+  const bool one_model = params.filter != "butterworth";
   if (one_model)
     nuisance.rowwise() -= nuisance.colwise().mean().eval();
   else
@@ -234,21 +344,23 @@ Design make_design(const DesignInputs& inputs, const Params& params) {
   const Eigen::MatrixXd band = stop_band(n, inputs.tr_s, params, &band_names);
   Eigen::MatrixXd whole(n, trend.cols() + nuisance.cols() + band.cols());
   whole << trend, nuisance, band;
-  Eigen::MatrixXd own(n, 1 + nuisance.cols());
-  own << Eigen::VectorXd::Ones(n), nuisance;
-  design.names = {"intercept"};
+  const bool constant = one_model || params.intercept;
+  Eigen::MatrixXd own(n, (constant ? 1 : 0) + nuisance.cols());
+  own << Eigen::MatrixXd::Ones(n, constant ? 1 : 0), nuisance;
+  if (constant) design.names = {"intercept"};
   if (one_model && params.detrend) design.names.emplace_back("trend");
   design.names.insert(design.names.end(), chosen.begin(), chosen.end());
   if (one_model) design.names.insert(design.names.end(), band_names.begin(), band_names.end());
   design.regressors = one_model ? whole : own;
 
   const Factor model = factorize(kept_rows(whole, design));
-  const Factor solved = one_model ? model : factorize(kept_rows(own, design));
+  const Factor solved = one_model ? model : factorize(kept_rows(own, design), true);
   design.basis = solved.basis;
+  if (!one_model) design.spread = own * solved.weights;
   for (const Eigen::Index c : solved.dropped) {
     design.dropped.push_back(design.names[static_cast<std::size_t>(c)]);
   }
-  design.rank = static_cast<int>(model.basis.cols());
+  design.rank = static_cast<int>(model.basis.cols()) + inputs.n_voxelwise;
   design.dof_left = design.n_kept - design.rank;
   const Eigen::MatrixXd unfiltered = whole.leftCols(trend.cols() + nuisance.cols());
   design.n_regressed = static_cast<int>(factorize(kept_rows(unfiltered, design)).basis.cols() -
@@ -262,26 +374,30 @@ Design make_design(const DesignInputs& inputs, const Params& params) {
 }
 
 void run_in_place(Eigen::Map<Eigen::MatrixXf> series, const Design& design, const Params& params,
-                  const Context& context) {
-  if (static_cast<std::size_t>(series.rows()) != design.keep.size()) {
-    throw Error(ErrorKind::input, "nuisance_regression: the series has " +
-                                      std::to_string(series.rows()) + " volumes, its confounds " +
-                                      std::to_string(design.keep.size()));
-  }
-  const Eigen::Index n_steady = series.rows() - design.n_dummy;
+                  const Context& context,
+                  std::span<const Eigen::Map<const Eigen::MatrixXf>> voxelwise) {
+  check_series(series.rows(), series.cols(), design, voxelwise);
+  const Eigen::Map<const Eigen::MatrixXf> input(series.data(), series.rows(), series.cols());
+  const bool whole = params.output == "interpolated";
   parallel_blocks(context, static_cast<std::size_t>(series.cols()), kGrain,
                   [&](std::size_t begin, std::size_t end) {
                     const auto first = static_cast<Eigen::Index>(begin);
                     const auto n_columns = static_cast<Eigen::Index>(end - begin);
-                    Eigen::MatrixXd y =
-                        series.block(design.n_dummy, first, n_steady, n_columns).cast<double>();
+                    const Eigen::MatrixXd y =
+                        input
+                            .block(design.n_dummy, first, series.rows() - design.n_dummy, n_columns)
+                            .cast<double>();
                     const Eigen::VectorXd scale = kept_rows(y, design).colwise().norm() /
                                                   std::sqrt(static_cast<double>(design.n_kept));
-                    if (params.filter == "butterworth") filter_columns(y, design, params);
-                    Eigen::MatrixXd kept = kept_rows(y, design);
-                    kept -= design.basis * (design.basis.transpose() * kept).eval();
+                    Block block = residual_block(input, first, n_columns, design, params);
+                    std::vector<Block> regressors;
+                    for (const auto& one : voxelwise) {
+                      regressors.push_back(residual_block(one, first, n_columns, design, params));
+                    }
+                    remove_voxelwise(block, regressors);
                     for (Eigen::Index c = 0; c < n_columns; ++c) {
-                      store(kept.col(c), scale[c], design, params, series.col(first + c).data());
+                      store(block.kept.col(c), whole ? block.all.col(c).data() : nullptr, scale[c],
+                            design, params, series.col(first + c).data());
                     }
                     context.advance();
                   });
@@ -290,13 +406,14 @@ void run_in_place(Eigen::Map<Eigen::MatrixXf> series, const Design& design, cons
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
   Outputs out{.denoised = inputs.series};
   run_in_place({out.denoised.data(), out.denoised.rows(), out.denoised.cols()}, *inputs.design,
-               params, context);
+               params, context, inputs.voxelwise);
   return out;
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {
   const std::size_t design = 6 * shape.n_volumes * (shape.n_regressors + 40) * sizeof(double);
-  const std::size_t blocks = 64 * 4 * kGrain * shape.n_volumes * sizeof(double);
+  const std::size_t blocks =
+      64 * 4 * (1 + shape.n_voxelwise) * kGrain * shape.n_volumes * sizeof(double);
   return shape.n_volumes * shape.n_columns * sizeof(float) + design + blocks;
 }
 

@@ -1,11 +1,15 @@
 // Removes nuisance signals and slow drift from voxel or region series and censors volumes that
-// moved. Two orders of work:
+// moved. Three orders of work:
 //   filter = "cosine" (default): one model  y = [1, t, confounds, stop-band cosines] b + e, b by
 //     least squares on the volumes kept, the residual is the result. High- and low-pass are
 //     regressors of the same model, so the degrees of freedom left are exact.
+//   filter = "fourier": the same with AFNI's sines and cosines (3dTproject -passband).
 //   filter = "butterworth": XCP-D's order: interpolate censored volumes (cubic spline) in data and
 //     confounds, detrend both, Butterworth both forward and backward, b on the volumes kept,
-//     subtract, censor again.
+//     subtract, censor again. With intercept = false the last model has no constant, as in XCP-D.
+// Voxel-wise regressors (a series of their own per column) go through the same steps and enter the
+// same least squares. Confounds called signal__* are not removed: the others are made orthogonal to
+// them first.
 // Dummies are dropped before anything else. Volumes not kept are NaN in the output. Least squares
 // by column-pivoted QR; rank and dropped columns are reported. dof_left = volumes kept - rank of
 // [1, t, confounds, stop-band basis] on the volumes kept, for both orders.
@@ -33,7 +37,7 @@ inline constexpr std::array<std::string_view, 4> kReferences{
     "Ciric 2017, NeuroImage, doi:10.1016/j.neuroimage.2017.03.020",
     "Satterthwaite 2013, NeuroImage, doi:10.1016/j.neuroimage.2012.08.052"};
 inline constexpr StageInfo kStage{.name = "nuisance_regression",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "nuisance regression, filtering and censoring",
                                   .references = kReferences};
 
@@ -50,22 +54,28 @@ struct Params {
   bool standardize = true;
   int min_dof = 30;
   int warn_dof = 60;
+  std::vector<std::string> extra_columns;
+  bool intercept = true;
+  std::string output = "censored";
   bool operator==(const Params&) const = default;
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit) {
   auto& [strategy, columns, filter, high_pass_hz, low_pass_hz, butterworth_order, padding, detrend,
-         fd_threshold_mm, standardize, min_dof, warn_dof] = params;
+         fd_threshold_mm, standardize, min_dof, warn_dof, extra_columns, intercept, output] =
+      params;
   visit("strategy", strategy, "",
         "confound columns removed: circuit = 6 motion, their derivatives, csf, white_matter; 24P, "
-        "27P, 36P, gsr_only, none as in XCP-D; custom = `columns`",
-        Limits::one_of({"circuit", "24P", "27P", "36P", "gsr_only", "none", "custom"}));
-  visit("columns", columns, "",
-        "column names of strategy custom; a trailing * takes every column that begins so",
+        "27P, 36P, acompcor, acompcor_gsr, aroma, aroma_gsr, gsr_only, none as in XCP-D; custom = "
+        "`columns`",
+        Limits::one_of({"circuit", "24P", "27P", "36P", "acompcor", "acompcor_gsr", "aroma",
+                        "aroma_gsr", "gsr_only", "none", "custom"}));
+  visit("columns", columns, "", "column names of strategy custom; a * stands for any text",
         Limits{});
   visit("filter", filter, "",
-        "cosine: one model with cosine regressors; butterworth: XCP-D's order",
-        Limits::one_of({"cosine", "butterworth"}));
+        "cosine: one model with cosine regressors; fourier: one model with AFNI's sines and "
+        "cosines; butterworth: XCP-D's order",
+        Limits::one_of({"cosine", "fourier", "butterworth"}));
   visit("high_pass_hz", high_pass_hz, "Hz", "lower edge of the band; 0 is none",
         Limits::between(0.0, 10.0));
   visit("low_pass_hz", low_pass_hz, "Hz", "upper edge of the band; 0 is none",
@@ -86,6 +96,15 @@ void for_each_field(P& params, F&& visit) {
         Limits::between(1, 1e6));
   visit("warn_dof", warn_dof, "", "runs with fewer degrees of freedom left carry a warning",
         Limits::between(0, 1e6));
+  visit("extra_columns", extra_columns, "",
+        "columns removed besides the strategy's, such as task regressors; a * stands for any text",
+        Limits{});
+  visit("intercept", intercept, "",
+        "a constant in the last model of filter butterworth; XCP-D has none", Limits{});
+  visit("output", output, "",
+        "censored: volumes not kept are missing; interpolated: with filter butterworth, censored "
+        "volumes hold what the spline and the model give (XCP-D's abcd mode)",
+        Limits::one_of({"censored", "interpolated"}));
 }
 
 // What is removed and where; the same for every column of a run.
@@ -95,10 +114,12 @@ struct DesignInputs {
   std::span<const std::uint8_t> keep; // T, further censoring; empty keeps all
   int n_dummy = 0;
   double tr_s = 0.0;
+  int n_voxelwise = 0; // image series removed besides; each costs a degree of freedom
 };
 struct Design {
-  Eigen::MatrixXd regressors;       // (T - n_dummy) x K', as they enter the least squares
-  Eigen::MatrixXd basis;            // n_kept x rank of regressors there, orthonormal columns
+  Eigen::MatrixXd regressors; // (T - n_dummy) x K', as they enter the least squares
+  Eigen::MatrixXd basis;      // n_kept x rank of regressors there, orthonormal columns
+  Eigen::MatrixXd spread;     // (T - n_dummy) x the same: basis continued to the volumes not kept
   std::vector<std::string> names;   // K'
   std::vector<std::string> dropped; // linearly dependent on the volumes kept
   std::vector<std::uint8_t> keep;   // T, 0 on dummies and censored volumes
@@ -109,6 +130,7 @@ struct Design {
   int dof_left = 0;    // n_kept - rank
   double tr_s = 0.0;
   std::string warning; // empty when nothing is doubtful
+  int n_voxelwise = 0;
 };
 // Throws input: a column the strategy or `columns` needs is absent or has no finite value, band
 // edges not 0 <= high < low < Nyquist of this run, T differs, n_dummy outside [0, T); gate:
@@ -118,6 +140,8 @@ struct Design {
 struct Inputs {
   Eigen::Map<const Eigen::MatrixXf> series; // T x P, a column per voxel or region
   const Design* design = nullptr;           // of make_design with the same Params
+  // A series per regressor, T x P each, as many as n_voxelwise said.
+  std::vector<Eigen::Map<const Eigen::MatrixXf>> voxelwise;
 };
 struct Outputs {
   Eigen::MatrixXf denoised; // T x P, rows not kept are NaN; constant or NaN columns are NaN
@@ -126,9 +150,13 @@ struct Outputs {
 
 // The same on the caller's buffer, without a second copy of the data.
 void run_in_place(Eigen::Map<Eigen::MatrixXf> series, const Design& design, const Params& params,
-                  const Context& context);
+                  const Context& context,
+                  std::span<const Eigen::Map<const Eigen::MatrixXf>> voxelwise = {});
 
-// Names of the columns a strategy removes, in order; for custom the matches of `columns`.
+// Names of the columns a strategy removes, in order, with the matches of `extra_columns`; for
+// custom the matches of `columns`. Throws input when one is absent: acompcor needs the first of its
+// components and takes the first five of csf and white matter; aroma takes aroma_orth_motion_*, or
+// else the aroma_motion_* of fMRIPrep before 23.1.
 [[nodiscard]] std::vector<std::string> strategy_columns(const Params& params,
                                                         const std::vector<std::string>& available);
 
@@ -136,6 +164,7 @@ struct Shape {
   std::size_t n_volumes = 0;
   std::size_t n_columns = 0;    // voxels or regions
   std::size_t n_regressors = 0; // confounds and cosines, an upper bound will do
+  std::size_t n_voxelwise = 0;
 };
 [[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
 

@@ -5,72 +5,10 @@
 #include <tbb/task_arena.h>
 
 #include "stages/core/random.hpp"
-#include "stages/denoise/test_data.hpp"
+#include "stages/denoise/nuisance_phantom.hpp"
 
 namespace boldmill::nuisance_regression {
 namespace {
-
-// The second phantom of the reference script: 120 volumes, 6 series, 5 confounds.
-struct Phantom {
-  static constexpr int kVolumes = 120;
-  Eigen::MatrixXd confounds;
-  Eigen::MatrixXf series;
-  std::vector<std::string> names{"c0", "c1", "c2", "c3", "c4", "framewise_displacement"};
-  std::vector<std::uint8_t> keep;
-  double tr_s = 2.0;
-  int n_dummy = 0;
-
-  Phantom() : confounds(kVolumes, 6), series(kVolumes, 6) {
-    confounds.leftCols(4) = test_data::lcg(4 * kVolumes, 21).reshaped<Eigen::RowMajor>(kVolumes, 4);
-    double walk = 0.0;
-    for (int t = 0; t < kVolumes; ++t) {
-      walk += confounds(t, 1) - 0.5;
-      confounds(t, 1) = walk;
-      confounds(t, 4) = std::cos(t / 9.0);
-      confounds(t, 5) = 0.1;
-    }
-    const Eigen::VectorXd r = test_data::lcg(6 * kVolumes, 22);
-    for (int v = 0; v < 6; ++v) {
-      for (int t = 0; t < kVolumes; ++t) {
-        const double wave = std::sin(2 * std::numbers::pi * t * tr_s * (0.015 + 0.01 * v));
-        series(t, v) =
-            static_cast<float>(500 + v * 10 + 40 * wave + 50 * (r[v * kVolumes + t] - 0.5) +
-                               0.3 * v * t + 25 * confounds(t, v % 5));
-      }
-    }
-  }
-  void censor_reference_volumes() {
-    for (const int t : {3, 4, 5, 40, 41, 77, 100, 118}) confounds(t, 5) = 1.0;
-  }
-  [[nodiscard]] Design design(const Params& params) const {
-    DesignInputs inputs{.confound_names = &names};
-    new (&inputs.confounds)
-        Eigen::Map<const Eigen::MatrixXd>(confounds.data(), confounds.rows(), confounds.cols());
-    inputs.keep = keep;
-    inputs.n_dummy = n_dummy;
-    inputs.tr_s = tr_s;
-    return make_design(inputs, params);
-  }
-  [[nodiscard]] Eigen::MatrixXf denoised(const Params& params) const {
-    const Design d = design(params);
-    return run({{series.data(), series.rows(), series.cols()}, &d}, params, {}).denoised;
-  }
-};
-
-Params custom() {
-  Params params;
-  params.strategy = "custom";
-  params.columns = {"c0", "c1", "c2", "c3", "c4"};
-  return params;
-}
-
-Eigen::MatrixXd kept(const Eigen::MatrixXf& all, const std::vector<std::uint8_t>& keep) {
-  std::vector<Eigen::Index> rows;
-  for (std::size_t t = 0; t < keep.size(); ++t) {
-    if (keep[t] != 0) rows.push_back(static_cast<Eigen::Index>(t));
-  }
-  return all(rows, Eigen::all).cast<double>();
-}
 
 // Tolerances: the series are float32.
 TEST(NuisanceRegression, CosineModelAgreesWithNilearn) {
@@ -197,30 +135,6 @@ TEST(NuisanceRegression, RefusesMoreThanTheRunCanBear) {
     EXPECT_EQ(make_design(inputs, params).dof_left, 42) << filter;
     EXPECT_FALSE(make_design(inputs, params).warning.empty());
   }
-}
-
-TEST(NuisanceRegression, KnowsTheStrategies) {
-  std::vector<std::string> names;
-  for (const char* base : {"trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z",
-                           "global_signal", "csf", "white_matter"}) {
-    for (const char* suffix : {"", "_derivative1", "_power2", "_derivative1_power2"}) {
-      names.push_back(std::string(base) + suffix);
-    }
-  }
-  Params params;
-  const std::vector<std::pair<const char*, std::size_t>> sizes{
-      {"circuit", 14}, {"24P", 24}, {"27P", 27}, {"36P", 36}, {"gsr_only", 1}, {"none", 0}};
-  for (const auto& [strategy, size] : sizes) {
-    params.strategy = strategy;
-    EXPECT_EQ(strategy_columns(params, names).size(), size) << strategy;
-  }
-  params.strategy = "custom";
-  params.columns = {"csf", "rot_*", "csf_power2", "csf", "nothing*"};
-  EXPECT_EQ(strategy_columns(params, names).size(), 1U + 12U + 1U);
-  params.columns = {"cfs"};
-  EXPECT_THROW((void)strategy_columns(params, names), Error);
-  params.strategy = "24P";
-  EXPECT_THROW((void)strategy_columns(params, {"trans_x"}), Error);
 }
 
 TEST(NuisanceRegression, SameBitsAtAnyThreadCountAndColumnOrder) {
