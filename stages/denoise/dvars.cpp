@@ -18,10 +18,12 @@ constexpr double kQuartilesToSd = 1.349;
 
 struct Sums {
   Eigen::VectorXd squared_change; // T - 1
+  Eigen::VectorXd squared_ratio;  // T - 1, change over its predicted SD
   double predicted_sd = 0.0;
   std::size_t n_voxels = 0;
   Sums& operator+=(const Sums& other) {
     squared_change += other.squared_change;
+    squared_ratio += other.squared_ratio;
     predicted_sd += other.predicted_sd;
     n_voxels += other.n_voxels;
     return *this;
@@ -75,6 +77,20 @@ double lag1_autocorrelation(const Eigen::VectorXd& series) {
   return x.head(n - 1).dot(x.tail(n - 1)) / x.squaredNorm();
 }
 
+void add_voxel(const Eigen::VectorXd& x, double sd, Sums& sums) {
+  const Eigen::Index n = x.size();
+  const double predicted = std::sqrt(2.0 * (1.0 - lag1_autocorrelation(x))) * sd;
+  const Eigen::VectorXd change = (x.tail(n - 1) - x.head(n - 1)).cwiseAbs2();
+  sums.squared_change += change;
+  sums.squared_ratio += change / (predicted * predicted);
+  sums.predicted_sd += predicted;
+  ++sums.n_voxels;
+}
+
+Sums zero_sums(Eigen::Index n_volumes) {
+  return {Eigen::VectorXd::Zero(n_volumes - 1), Eigen::VectorXd::Zero(n_volumes - 1), 0.0, 0};
+}
+
 } // namespace
 
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
@@ -95,7 +111,7 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
                                       std::to_string(median) + ", expected a positive value");
   }
   const double scale = params.intensity_norm / median;
-  const Sums zero{Eigen::VectorXd::Zero(n_volumes - 1), 0.0, 0};
+  const Sums zero = zero_sums(n_volumes);
   const Sums sums =
       parallel_sum(context, voxels.size(), kGrain, zero, [&](std::size_t begin, std::size_t end) {
         Sums block = zero;
@@ -105,10 +121,7 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
           std::copy_n(columns.col(v).data(), n_volumes, sorted.begin());
           const double sd = robust_sd(sorted) * scale;
           if (sd <= params.variance_tolerance) continue;
-          const Eigen::VectorXd x = columns.col(v).cast<double>() * scale;
-          block.squared_change += (x.tail(n_volumes - 1) - x.head(n_volumes - 1)).cwiseAbs2();
-          block.predicted_sd += std::sqrt(2.0 * (1.0 - lag1_autocorrelation(x))) * sd;
-          ++block.n_voxels;
+          add_voxel(columns.col(v).cast<double>() * scale, sd, block);
         }
         return block;
       });
@@ -121,12 +134,40 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   out.dvars.tail(n_volumes - 1) =
       (sums.squared_change / static_cast<double>(sums.n_voxels)).cwiseSqrt();
   out.std_dvars = out.dvars / (sums.predicted_sd / static_cast<double>(sums.n_voxels));
+  out.voxel_std_dvars.setConstant(n_volumes, std::numeric_limits<double>::quiet_NaN());
+  out.voxel_std_dvars.tail(n_volumes - 1) =
+      (sums.squared_ratio / static_cast<double>(sums.n_voxels)).cwiseSqrt();
+  return out;
+}
+
+Eigen::VectorXd std_dvars_of(const Eigen::MatrixXf& columns, const Context& context,
+                             double variance_tolerance) {
+  const Eigen::Index n = columns.rows();
+  Eigen::VectorXd out = Eigen::VectorXd::Constant(n, std::numeric_limits<double>::quiet_NaN());
+  if (n < 3) return out;
+  const Sums sums = parallel_sum(context, static_cast<std::size_t>(columns.cols()), kGrain,
+                                 zero_sums(n), [&](std::size_t begin, std::size_t end) {
+                                   Sums block = zero_sums(n);
+                                   std::vector<float> sorted(static_cast<std::size_t>(n));
+                                   for (std::size_t v = begin; v < end; ++v) {
+                                     const auto column = columns.col(static_cast<Eigen::Index>(v));
+                                     if (!column.allFinite()) continue;
+                                     std::copy_n(column.data(), n, sorted.begin());
+                                     const double sd = robust_sd(sorted);
+                                     if (sd > variance_tolerance)
+                                       add_voxel(column.cast<double>(), sd, block);
+                                   }
+                                   return block;
+                                 });
+  if (sums.n_voxels == 0) return out;
+  const auto count = static_cast<double>(sums.n_voxels);
+  out.tail(n - 1) = (sums.squared_change / count).cwiseSqrt() / (sums.predicted_sd / count);
   return out;
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {
   const std::size_t blocks = (shape.n_in_mask + kGrain - 1) / kGrain;
-  return shape.n_in_mask * 2 * sizeof(std::size_t) + blocks * shape.n_volumes * sizeof(double) +
+  return shape.n_in_mask * 2 * sizeof(std::size_t) + 2 * blocks * shape.n_volumes * sizeof(double) +
          64 * kGrain * shape.n_volumes * sizeof(float);
 }
 

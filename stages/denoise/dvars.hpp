@@ -49,10 +49,18 @@ struct Outputs {
   Eigen::VectorXd dvars;     // T, first is NaN
   Eigen::VectorXd std_dvars; // T, first is NaN
   std::size_t n_voxels_used = 0;
+  // T, first is NaN: RMS over voxels of the change, each divided by its own sqrt(2 (1 - rho1)) sd.
+  Eigen::VectorXd voxel_std_dvars;
 };
 // Throws input: grids differ, empty mask, fewer than 3 volumes, median not positive, nothing
 // varies.
 [[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
+
+// std_dvars of columns already in memory (T x P, time contiguous), such as denoised volumes kept
+// one after the other: no scaling to a median, so a mean of zero will do. First is NaN; all NaN
+// with fewer than 3 rows or nothing that varies. Columns with a non-finite value are left out.
+[[nodiscard]] Eigen::VectorXd std_dvars_of(const Eigen::MatrixXf& columns, const Context& context,
+                                           double variance_tolerance = 1e-7);
 
 struct Shape {
   std::size_t n_volumes = 0;
