@@ -10,10 +10,23 @@ import sys
 import time
 
 import ants
+import nibabel as nib
 import numpy as np
 
 
+def read_by_sform(path):
+    """ITK takes the qform, and that of the default template has no origin."""
+    affine = nib.load(path).affine
+    if np.count_nonzero(affine[:3, :3] - np.diag(np.diag(affine)[:3])):
+        return ants.image_read(path)
+    signs = np.sign(np.diag(affine)[:3])
+    return ants.from_numpy(ants.image_read(path).numpy(), origin=(affine[:3, 3] * [-1, -1, 1]).tolist(),
+                           spacing=np.abs(np.diag(affine)[:3]).tolist(), direction=np.diag(signs * [-1, -1, 1]))
+
+
 def classes(image, mask):
+    ceiling = np.quantile(image.numpy()[mask.numpy() > 0], 0.995)  # else one class is vessels and fat alone
+    image = image.new_image_like(np.minimum(image.numpy(), ceiling))
     found = ants.atropos(a=image, x=mask, i="kmeans[3]", m="[0.2,1x1x1]", c="[5,0]")
     return found["segmentation"]
 
@@ -25,7 +38,8 @@ def dice(a, b):
 
 def main():
     t1w_path, mask_path, template_path, ours, seconds, folder = sys.argv[1:]
-    t1w, mask, template = (ants.image_read(p) for p in (t1w_path, mask_path, template_path))
+    t1w, mask = ants.image_read(t1w_path), ants.image_read(mask_path)
+    template = read_by_sform(template_path)
     t1w = t1w * mask
     fixed = ants.resample_image(template, (2, 2, 2), False, 0)
     moving = ants.resample_image(t1w, (2, 2, 2), False, 0)

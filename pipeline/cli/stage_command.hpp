@@ -29,9 +29,12 @@ void add_params(CLI::App& app, Params& params) {
     if constexpr (std::is_arithmetic_v<Field> && !std::is_same_v<Field, bool>) {
       const bool low = limits.low > -std::numeric_limits<double>::infinity();
       const bool high = limits.high < std::numeric_limits<double>::infinity();
-      if (low || high) {
-        text << " (" << (low ? std::to_string(limits.low) : "-inf") << " to "
-             << (high ? std::to_string(limits.high) : "inf") << ")";
+      if (low && high) {
+        text << " (" << limits.low << " to " << limits.high << ")";
+      } else if (low) {
+        text << " (at least " << limits.low << ")";
+      } else if (high) {
+        text << " (at most " << limits.high << ")";
       }
     }
     CLI::Option* option = app.add_option(flag, field, text.str())->capture_default_str();

@@ -25,6 +25,12 @@ void add_predict(CLI::App& stage_app);
 void add_regions(CLI::App& stage_app);
 void add_multi_echo(CLI::App& stage_app);
 void add_slice_timing(CLI::App& stage_app);
+void add_carpet(CLI::App& stage_app);
+void add_compcor(CLI::App& stage_app);
+void add_despike(CLI::App& stage_app);
+void add_motion_filter(CLI::App& stage_app);
+void add_qc_fc(CLI::App& stage_app);
+void add_run_quality(CLI::App& stage_app);
 void add_tissue(CLI::App& stage_app);
 
 void add_stages(CLI::App& stage_app) {
@@ -34,8 +40,10 @@ void add_stages(CLI::App& stage_app) {
       add_tissue,          add_dummy_scans,      add_boldref,        add_head_motion,
       add_bold_mask,       add_fieldmap_pepolar, add_fieldmap_phase, add_fieldmap_free,
       add_distortion,      add_coregistration,   add_multi_echo,     add_slice_timing,
-      add_bold_resampling, add_regions,          add_extraction,     add_confounds,
-      add_denoise,         add_connectivity,     add_predict};
+      add_bold_resampling, add_regions,          add_extraction,     add_compcor,
+      add_confounds,       add_motion_filter,    add_despike,        add_denoise,
+      add_run_quality,     add_carpet,           add_connectivity,   add_qc_fc,
+      add_predict};
   for (const AddStage add : kStages) add(stage_app);
 }
 
