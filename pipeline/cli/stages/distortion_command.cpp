@@ -24,9 +24,15 @@ void run_distortion(const Options& options) {
   const Context context = process_context();
   const auto encoding = distortion::phase_encoding(options.direction, options.readout_s);
   const Volume field = image_io::read_volume(options.field);
-  const Series bold = image_io::read_series(options.bold, context, {.nonfinite_to_zero = true});
-  const auto map = distortion::run({&field, bold.grid, encoding}, {}, context);
+  const image_io::NiftiHeader header = image_io::read_header(options.bold);
+  const auto map = distortion::run({&field, header.grid, encoding}, {}, context);
   if (!options.shift.empty()) image_io::write_volume(options.shift, map.shift_voxels);
+  if (header.n_volumes == 1) {
+    const Volume one = image_io::read_volume(options.bold, {.nonfinite_to_zero = true});
+    image_io::write_volume(options.out, distortion::unwarp(one, map, options.modulate, context));
+    return;
+  }
+  const Series bold = image_io::read_series(options.bold, context, {.nonfinite_to_zero = true});
   image_io::SeriesWriter writer(options.out, bold.grid, bold.n_volumes, bold.tr_s);
   Volume volume(bold.grid);
   for (int t = 0; t < bold.n_volumes; ++t) {
