@@ -131,6 +131,7 @@ struct GateParams {
   double warn_dropout = 0.15;
   double warn_template_coverage = 0.8;
   double warn_coreg_displacement_mm = 30.0;
+  double warn_fwhm_mm = 10.0;
   bool operator==(const GateParams&) const = default;
 };
 template <class P, class F>
@@ -139,7 +140,7 @@ void for_each_field(P& params, F&& visit)
 {
   auto& [fd_exclusion_mm, max_fd_share, min_time_s, min_coreg_dice, min_norm_dice,
          min_norm_jacobian, warn_norm_correlation, max_mirror_gain, warn_tsnr, warn_dropout,
-         warn_template_coverage, warn_coreg_displacement_mm] = params;
+         warn_template_coverage, warn_coreg_displacement_mm, warn_fwhm_mm] = params;
   visit("fd_exclusion_mm", fd_exclusion_mm, "mm",
         "framewise displacement that counts against a run", Limits::between(0.0, 100.0));
   visit("max_fd_share", max_fd_share, "",
@@ -171,6 +172,9 @@ void for_each_field(P& params, F&& visit)
   visit("warn_coreg_displacement_mm", warn_coreg_displacement_mm, "mm",
         "runs that lie further from where the headers say (RMS over an 80 mm sphere)",
         Limits::between(0.0, 1000.0));
+  visit("warn_fwhm_mm", warn_fwhm_mm, "mm",
+        "runs whose noise is smoother (FWHM from neighbours' correlation)",
+        Limits::between(0.0, 100.0));
 }
 
 // Susceptibility distortion: where the field comes from and what is done with it.

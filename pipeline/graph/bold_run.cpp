@@ -19,14 +19,15 @@
 #include "stages/functional/bold_resampling.hpp"
 #include "stages/functional/distortion.hpp"
 #include "stages/functional/kernels/mirror_evidence.hpp"
+#include "stages/functional/smoothness.hpp"
 
 namespace boldmill::graph {
 
 void archive(cache::Archive& a, RunResult& r) {
   a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mirror_gain,
-    r.coreg_displacement_mm, r.template_coverage, r.dropout, r.mean_fd_mm, r.mean_std_dvars,
-    r.distortion, r.slice_reference_s, r.confound_names, r.confounds, r.series, r.coverage,
-    r.warnings, r.notes);
+    r.coreg_displacement_mm, r.template_coverage, r.dropout, r.fwhm_mm, r.mean_fd_mm,
+    r.mean_std_dvars, r.distortion, r.slice_reference_s, r.confound_names, r.confounds, r.series,
+    r.coverage, r.warnings, r.notes);
 }
 
 namespace {
@@ -106,6 +107,7 @@ Keys keys_of(const Study& study, const Opened& opened, const std::string& anatom
       params("confounds") + params("dvars") + params("tissue_signals") + params("tissue_masks") +
           params("framewise_displacement") + tr + std::to_string(dvars::kStage.version) + "." +
           std::to_string(tissue_signals::kStage.version) + "." +
+          std::to_string(smoothness::kStage.version) + "." +
           std::to_string(framewise_displacement::kStage.version),
       {keys.motion, keys.coregistration, keys.slice_timing, keys.tissue});
   keys.result = cache::node_key(
@@ -426,6 +428,11 @@ private:
     if (result.template_coverage < c_.gates.warn_template_coverage) {
       of_brain(1.0 - result.template_coverage, "template's brain is outside the field of view");
     }
+    if (result.fwhm_mm > c_.gates.warn_fwhm_mm) {
+      result.warnings.push_back("the noise is smooth over " +
+                                std::to_string(result.fwhm_mm).substr(0, 4) +
+                                " mm: was the series smoothed before?");
+    }
     if (result.coreg_displacement_mm > c_.gates.warn_coreg_displacement_mm) {
       result.warnings.push_back(
           "the headers of BOLD and T1w disagree by " +
@@ -519,6 +526,11 @@ private:
     result.mean_fd_mm = assembled.mean_fd_mm;
     result.mean_std_dvars = assembled.mean_std_dvars;
     result.tsnr = median_tsnr(native, brain, result.n_dummies, context_);
+    if (result.n_volumes - result.n_dummies >= 4) {
+      result.fwhm_mm = smoothness::run({native, brain, result.n_dummies}, context_).mean_mm;
+    } else {
+      result.fwhm_mm = std::nan("");
+    }
   }
 
   void add_series(const Estimates& e, RunResult& result) {

@@ -19,6 +19,7 @@ struct RunResult {
   double coreg_displacement_mm = 0.0;
   double template_coverage = 0.0; // share of the template's brain inside the field of view
   double dropout = 0.0;           // share of the T1w's brain in it that the BOLD mask leaves out
+  double fwhm_mm = 0.0;           // smoothness of the noise on the run's own grid
   double mean_fd_mm = 0.0;
   double mean_std_dvars = 0.0;
   std::string distortion;         // method, "none" when not corrected

@@ -32,7 +32,7 @@ store::RunRecord empty_run(const bids::BoldRun& run) {
   record.slice_reference_s = record.tsnr = record.coreg_dice = record.norm_dice = record.dof_left =
       kNaN;
   record.coreg_displacement_mm = record.mirror_gain = record.template_coverage = record.dropout =
-      kNaN;
+      record.fwhm_mm = kNaN;
   record.norm_correlation = record.norm_min_jacobian = record.norm_max_jacobian = kNaN;
   return record;
 }
@@ -114,6 +114,7 @@ private:
     record.mirror_gain = result.mirror_gain;
     record.template_coverage = result.template_coverage;
     record.dropout = result.dropout;
+    record.fwhm_mm = result.fwhm_mm;
     record.confound_names = result.confound_names;
     record.confounds = result.confounds;
     record.fd_above_threshold = fd_share(result);

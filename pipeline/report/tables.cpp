@@ -109,6 +109,7 @@ void write_runs(const fs::path& out, const store::CohortReader& cohort,
   number("template_coverage", &Run::template_coverage,
          "share of the template's brain in the field of view");
   number("dropout", &Run::dropout, "share of the T1w's brain in the field of view without signal");
+  number("fwhm_mm", &Run::fwhm_mm, "smoothness of the noise before interpolation, FWHM", "mm");
   number("norm_dice", &Run::norm_dice, "overlap of T1w and template brain masks");
   number("norm_correlation", &Run::norm_correlation,
          "correlation of the warped T1w with the template");

@@ -44,6 +44,7 @@ struct RunRecord {
   double mirror_gain = 0.0;           // of the similarity with left and right exchanged, NMI
   double template_coverage = 0.0;     // share of the template's brain in the field of view
   double dropout = 0.0;               // share of the T1w's brain in it that has no signal
+  double fwhm_mm = 0.0;               // smoothness of the noise, geometric mean of the axes
   double norm_dice = 0.0;
   double norm_correlation = 0.0;
   double norm_min_jacobian = 0.0;

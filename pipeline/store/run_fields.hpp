@@ -23,6 +23,7 @@ void for_each_run_field(F&& visit) {
   visit("mirror_gain", &RunRecord::mirror_gain, "", "");
   visit("template_coverage", &RunRecord::template_coverage, "", "");
   visit("dropout", &RunRecord::dropout, "", "");
+  visit("fwhm_mm", &RunRecord::fwhm_mm, "units", "mm");
   visit("norm_dice", &RunRecord::norm_dice, "", "");
   visit("norm_correlation", &RunRecord::norm_correlation, "", "");
   visit("norm_min_jacobian", &RunRecord::norm_min_jacobian, "", "");
