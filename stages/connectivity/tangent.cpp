@@ -21,6 +21,13 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 
 constexpr std::size_t kAccumulators = 16; // sums are taken in this many parts, in order
+constexpr Index kRows = 100;
+constexpr double kMaxCondition = 1e14;
+// Steps of the mean far from the end are taken in single precision: later steps contract their
+// error. Matrices it cannot resolve well, and small ones, are always taken in double.
+constexpr double kSingleUntil = 2e-4; // of |L| / R
+constexpr double kMaxConditionSingle = 2e3;
+constexpr std::size_t kMinRegionsSingle = 64;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 std::string at(std::size_t k) { return "tangent: person " + std::to_string(k); }
@@ -33,11 +40,16 @@ struct Factored {
 };
 
 // What one thread needs, kept between people.
+template <class Scalar>
+struct Buffers {
+  Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> x, y, w;
+  connectivity::SymmetricLog<Scalar> log;
+};
 struct Workspace {
   Person person;
   Factored factored;
-  MatrixXd y, w;
-  connectivity::SymmetricLog<double> log;
+  Buffers<double> precise;
+  Buffers<float> single;
 };
 using Workspaces = tbb::enumerable_thread_specific<Workspace>;
 
@@ -97,19 +109,38 @@ Shrinkage shrinkage_of(const Factored& factored, const Params& params, const Con
   return {0.0, 1.0 / static_cast<double>(factored.x.rows()), 0.0};
 }
 
-// Lower triangle of P M P' for a square P; `outer` = P P'.
-void whiten(const Factored& f, const MatrixXd& p, const MatrixXd& outer, MatrixXd& y, MatrixXd& w) {
+// P of the whitening P M P', with P P'.
+template <class Scalar>
+struct Whitening {
+  Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> p, outer;
+  bool lower = false; // P is lower triangular
+};
+
+// The lower triangle of log(P M P') into buffers.w. False when it has none, or the condition of the
+// matrix is beyond max_condition.
+template <class Scalar>
+bool whitened_log(const Factored& f, const Whitening<Scalar>& whitening, double max_condition,
+                  Buffers<Scalar>& buffers) {
+  const auto& p = whitening.p;
   const Index n = p.rows();
-  if (f.x.size() == 0) {
-    y.noalias() = p * f.dense.selfadjointView<Eigen::Lower>();
-    w.setZero(n, n);
-    w.triangularView<Eigen::Lower>() += y * p.transpose();
-    return;
+  buffers.x = (f.x.size() == 0 ? f.dense : f.x).template cast<Scalar>();
+  buffers.y.resize(n, buffers.x.rows());
+  for (Index i = 0; i < n; i += kRows) { // half of a triangular P is zero
+    const Index rows = std::min(kRows, n - i);
+    const Index used = whitening.lower ? i + rows : n;
+    buffers.y.middleRows(i, rows).noalias() =
+        p.block(i, 0, rows, used) * buffers.x.leftCols(used).transpose();
   }
-  y.noalias() = p * f.x.transpose();
-  w.resize(n, n);
-  w.triangularView<Eigen::Lower>() = f.shrinkage.ridge * outer;
-  w.triangularView<Eigen::Lower>() += f.shrinkage.scale * y * y.transpose();
+  buffers.w.resize(n, n);
+  if (f.x.size() == 0) {
+    buffers.w.template triangularView<Eigen::Lower>() = buffers.y * p.transpose();
+  } else {
+    const auto ridge = static_cast<Scalar>(f.shrinkage.ridge);
+    const auto scale = static_cast<Scalar>(f.shrinkage.scale);
+    buffers.w.template triangularView<Eigen::Lower>() = ridge * whitening.outer;
+    buffers.w.template triangularView<Eigen::Lower>() += scale * buffers.y * buffers.y.transpose();
+  }
+  return buffers.log.in_place(buffers.w, max_condition);
 }
 
 // The sum over people of body(k, workspace, accumulator), in a fixed number of parts that are added
@@ -195,19 +226,26 @@ public:
     return sum.selfadjointView<Eigen::Lower>();
   }
 
-  // The mean over people of log(P M P').
-  MatrixXd mean_log(const MatrixXd& p) {
-    const MatrixXd outer = p * p.transpose();
+  // The mean over people of log(P M P') for a lower triangular P.
+  MatrixXd mean_log(const MatrixXd& p, bool single) {
+    const Whitening<double> precise{p, p * p.transpose(), true};
+    Whitening<float> rough;
+    if (single) rough = {precise.p.cast<float>(), precise.outer.cast<float>(), true};
     MatrixXd sum =
         sum_over(people_, p.rows(), workspaces_, context_,
                  [&](std::size_t k, Workspace& space, MatrixXd& part) {
                    prepare(space);
-                   space.factored.shrinkage = shrinkage_[k];
-                   whiten(space.factored, p, outer, space.y, space.w);
-                   if (!space.log.in_place(space.w)) {
+                   Factored& f = space.factored;
+                   f.shrinkage = shrinkage_[k];
+                   if (single && whitened_log(f, rough, kMaxConditionSingle, space.single)) {
+                     part.template triangularView<Eigen::Lower>() +=
+                         space.single.w.template cast<double>();
+                     return;
+                   }
+                   if (!whitened_log(f, precise, kMaxCondition, space.precise)) {
                      throw Error(ErrorKind::input, at(k) + ": covariance is not positive definite");
                    }
-                   part.template triangularView<Eigen::Lower>() += space.w;
+                   part.template triangularView<Eigen::Lower>() += space.precise.w;
                  });
     sum /= static_cast<double>(people_.n);
     return sum.selfadjointView<Eigen::Lower>();
@@ -250,6 +288,7 @@ Model fit(const People& training, const Params& params, const Context& context) 
   const auto n = static_cast<double>(model.regions.size());
   double smallest_norm = std::numeric_limits<double>::infinity();
   double step = 1.0;
+  bool single = model.regions.size() >= kMinRegionsSingle;
   for (; model.iterations < params.max_iterations && !model.converged; ++model.iterations) {
     // Any root A of G = A A' gives the same step: A exp(step mean log(A^-1 M A^-T)) A'.
     const Eigen::LLT<MatrixXd> factor(model.mean);
@@ -259,8 +298,10 @@ Model fit(const People& training, const Params& params, const Context& context) 
     const MatrixXd root = factor.matrixL();
     MatrixXd inverse_root = MatrixXd::Identity(root.rows(), root.cols());
     factor.matrixL().solveInPlace(inverse_root);
-    const MatrixXd gradient = data.mean_log(inverse_root);
+    const MatrixXd gradient = data.mean_log(inverse_root, single);
     const double norm = gradient.norm();
+    // Double to the end once close to it, or where progress is slow enough to be rounding.
+    single = single && norm / n > kSingleUntil && norm < 0.7 * smallest_norm;
     model.mean = root * map_eigenvalues(gradient, [&](double x) { return std::exp(step * x); }) *
                  root.transpose();
     model.mean = (0.5 * (model.mean + model.mean.transpose())).eval();
@@ -277,7 +318,11 @@ Model fit(const People& training, const Params& params, const Context& context) 
 
 namespace {
 
-MatrixXd displacement(const Model& model, const MatrixXd& outer, Workspace& space,
+Whitening<double> whitening_of(const Model& model) {
+  return {model.whitening, model.whitening * model.whitening.transpose(), false};
+}
+
+MatrixXd displacement(const Model& model, const Whitening<double>& whitening, Workspace& space,
                       const Params& params, std::size_t k) {
   const auto n = static_cast<Index>(model.regions.size());
   if (n_regions_of(space.person) != model.n_regions) {
@@ -287,11 +332,10 @@ MatrixXd displacement(const Model& model, const MatrixXd& outer, Workspace& spac
   Factored& f = space.factored;
   if (!factorize(space.person, model.regions, params, f)) return MatrixXd::Constant(n, n, kNaN);
   f.shrinkage = shrinkage_of(f, params, {});
-  whiten(f, model.whitening, outer, space.y, space.w);
-  if (!space.log.in_place(space.w)) {
+  if (!whitened_log(f, whitening, kMaxCondition, space.precise)) {
     throw Error(ErrorKind::input, at(k) + ": covariance is not positive definite");
   }
-  return space.w.selfadjointView<Eigen::Lower>();
+  return space.precise.w.selfadjointView<Eigen::Lower>();
 }
 
 } // namespace
@@ -299,17 +343,17 @@ MatrixXd displacement(const Model& model, const MatrixXd& outer, Workspace& spac
 MatrixXd apply(const Model& model, const Person& person, const Params& params) {
   Workspace space;
   space.person = person;
-  return displacement(model, model.whitening * model.whitening.transpose(), space, params, 0);
+  return displacement(model, whitening_of(model), space, params, 0);
 }
 
 void apply(const Model& model, const People& people, const Params& params, const Sink& sink,
            const Context& context) {
   Workspaces workspaces;
-  const MatrixXd outer = model.whitening * model.whitening.transpose();
+  const Whitening<double> whitening = whitening_of(model);
   parallel_blocks(context, people.n, 1, [&](std::size_t k, std::size_t) {
     Workspace& space = workspaces.local();
     people.load(k, space.person);
-    sink(k, displacement(model, outer, space, params, k));
+    sink(k, displacement(model, whitening, space, params, k));
     context.advance();
   });
 }
@@ -349,7 +393,7 @@ std::size_t peak_bytes(const Shape& shape, const Params&) {
   const std::size_t square = shape.n_regions * shape.n_regions;
   const std::size_t series = shape.n_volumes * shape.n_regions;
   const std::size_t parts = std::min(kAccumulators, shape.n_people);
-  return ((parts + 8 + 8 * shape.n_threads) * square + 5 * shape.n_threads * series) *
+  return ((parts + 8 + 10 * shape.n_threads) * square + 6 * shape.n_threads * series) *
              sizeof(double) +
          4 * shape.n_people * sizeof(double);
 }

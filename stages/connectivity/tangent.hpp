@@ -3,7 +3,7 @@
 // G is the minimiser of sum_k |log(G^-1/2 M_k G^-1/2)|^2, by gradient descent along geodesics from
 // the arithmetic mean; a step is halved when the gradient grows (nilearn's algorithm and stop).
 // Memory: people are read one at a time, once a pass (iterations + 3 passes); beyond their own
-// reader the fit holds 16 accumulators of R x R, about eight R x R a thread, and two numbers a
+// reader the fit holds 16 accumulators of R x R, about ten R x R a thread, and two numbers a
 // person.
 // Sources: Fletcher & Joshi 2007, doi:10.1016/j.sigpro.2005.12.018; Varoquaux 2010,
 // doi:10.1007/978-3-642-15705-9_25; Ledoit & Wolf 2004, doi:10.1016/S0047-259X(03)00096-4.

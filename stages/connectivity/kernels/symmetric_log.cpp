@@ -170,11 +170,11 @@ void SymmetricLog<Scalar>::add_node(Matrix& sum, double node, double weight, dou
 }
 
 template <class Scalar>
-bool SymmetricLog<Scalar>::log_of_tridiagonal(Matrix& w) {
+bool SymmetricLog<Scalar>::log_of_tridiagonal(Matrix& w, double max_condition) {
   const Index n = diagonal_.size();
   if (!diagonal_.allFinite() || !off_diagonal_.allFinite()) return false;
   const auto [low, high] = spectrum(diagonal_, off_diagonal_);
-  if (!(low > 0.0) || !(low > high * 1e-14)) return false;
+  if (!(low > 0.0) || !(high < low * max_condition)) return false;
   const double scale = std::sqrt(low * high);
   const double c = std::sqrt(std::sqrt(high / low));
   const double rho = (c - 1.0) / (c + 1.0);
@@ -229,14 +229,14 @@ void SymmetricLog<Scalar>::rotate_back(Matrix& w) {
 }
 
 template <class Scalar>
-bool SymmetricLog<Scalar>::in_place(Matrix& w) {
+bool SymmetricLog<Scalar>::in_place(Matrix& w, double max_condition) {
   if (w.rows() == 1) {
     if (!(w(0, 0) > Scalar(0)) || !std::isfinite(w(0, 0))) return false;
     w(0, 0) = std::log(w(0, 0));
     return true;
   }
   tridiagonalize(w);
-  if (!log_of_tridiagonal(w)) return false;
+  if (!log_of_tridiagonal(w, max_condition)) return false;
   rotate_back(w);
   return true;
 }

@@ -23,13 +23,15 @@ public:
   using Vector = Eigen::Matrix<Scalar, Eigen::Dynamic, 1>;
 
   // Replaces the lower triangle of `w` by that of log w; the upper one is neither read nor kept.
-  // False when w is not positive definite or not finite (then `w` is unspecified).
-  [[nodiscard]] bool in_place(Matrix& w);
+  // False when w is not positive definite, not finite, or its largest eigenvalue is more than
+  // max_condition times the smallest (then `w` is unspecified). The error is about the machine
+  // precision times that ratio.
+  [[nodiscard]] bool in_place(Matrix& w, double max_condition = 1e14);
 
 private:
   void tridiagonalize(Matrix& w);
   void reduce_panel(Matrix& w, Eigen::Index start, Eigen::Index width);
-  [[nodiscard]] bool log_of_tridiagonal(Matrix& w);
+  [[nodiscard]] bool log_of_tridiagonal(Matrix& w, double max_condition);
   void add_node(Matrix& sum, double node, double weight, double scale);
   void rotate_back(Matrix& w);
 

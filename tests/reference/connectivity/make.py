@@ -73,6 +73,12 @@ def tangent():
         save(f"tangent_mean_{name}", measure.mean_)
         save(f"tangent_{name}", sym_matrix_to_vec(np.array(measure.transform(group))))
 
+    people = [series(50, 70, 60 + k) for k in range(6)]
+    measure = ConnectivityMeasure(kind="tangent").fit(people)
+    tangents = measure.transform(people)
+    norms = np.r_[[np.linalg.norm(t) for t in tangents], np.zeros(64)]
+    save("tangent_large", np.vstack([np.diag(measure.mean_), *[np.diag(t) for t in tangents], norms]))
+
 
 def censored(n=60):
     keep = np.ones(n, bool)
