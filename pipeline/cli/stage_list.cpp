@@ -31,19 +31,53 @@ void add_despike(CLI::App& stage_app);
 void add_motion_filter(CLI::App& stage_app);
 void add_qc_fc(CLI::App& stage_app);
 void add_run_quality(CLI::App& stage_app);
+void add_alff(CLI::App& stage_app);
+void add_reho(CLI::App& stage_app);
+void add_seed_map(CLI::App& stage_app);
+void add_signal_quality(CLI::App& stage_app);
+void add_graph_measures(CLI::App& stage_app);
+void add_modularity(CLI::App& stage_app);
+void add_sliding_window(CLI::App& stage_app);
 void add_tissue(CLI::App& stage_app);
 
 void add_stages(CLI::App& stage_app) {
   // In the order of the data's way.
-  static constexpr AddStage kStages[] = {
-      add_bias_field,      add_affine,           add_brain_mask,     add_normalization,
-      add_tissue,          add_dummy_scans,      add_boldref,        add_head_motion,
-      add_bold_mask,       add_fieldmap_pepolar, add_fieldmap_phase, add_fieldmap_free,
-      add_distortion,      add_coregistration,   add_multi_echo,     add_slice_timing,
-      add_bold_resampling, add_regions,          add_extraction,     add_compcor,
-      add_confounds,       add_motion_filter,    add_despike,        add_denoise,
-      add_run_quality,     add_carpet,           add_connectivity,   add_qc_fc,
-      add_predict};
+  static constexpr AddStage kStages[] = {add_bias_field,
+                                         add_affine,
+                                         add_brain_mask,
+                                         add_normalization,
+                                         add_tissue,
+                                         add_dummy_scans,
+                                         add_boldref,
+                                         add_head_motion,
+                                         add_bold_mask,
+                                         add_fieldmap_pepolar,
+                                         add_fieldmap_phase,
+                                         add_fieldmap_free,
+                                         add_distortion,
+                                         add_coregistration,
+                                         add_multi_echo,
+                                         add_slice_timing,
+                                         add_bold_resampling,
+                                         add_regions,
+                                         add_extraction,
+                                         add_compcor,
+                                         add_confounds,
+                                         add_motion_filter,
+                                         add_despike,
+                                         add_denoise,
+                                         add_run_quality,
+                                         add_carpet,
+                                         add_connectivity,
+                                         add_sliding_window,
+                                         add_graph_measures,
+                                         add_modularity,
+                                         add_seed_map,
+                                         add_alff,
+                                         add_reho,
+                                         add_signal_quality,
+                                         add_qc_fc,
+                                         add_predict};
   for (const AddStage add : kStages) add(stage_app);
 }
 
