@@ -19,7 +19,7 @@ void add_export_options(CLI::App& app, ExportOptions& options, std::function<int
     action = [&options] {
       report::ReportInfo info;
       info.generator_version = BOLDMILL_VERSION;
-      info.references = graph::method_references();
+      info.references = graph::method_references(store::CohortReader(options.file));
       const auto written = report::export_file(options.file, options.out, info);
       std::printf("%zu files in %s\n", written.size(), options.out.c_str());
       return 0;

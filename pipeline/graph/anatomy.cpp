@@ -48,11 +48,10 @@ Keys keys_of(const Study& study, const std::string& t1w_key, const std::string& 
         cache::node_key("precomputed_mask", 1, "{}", {keys.affine, given.mask->record.sha256});
   }
   keys.brain_affine = cache::node_key(affine::kStage, params_of(c, "affine"), {keys.mask});
-  keys.normalization = lesion_key.empty()
-                           ? cache::node_key(normalization::kStage, params_of(c, "normalization"),
-                                             {keys.brain_affine})
-                           : cache::node_key(normalization::kStage, params_of(c, "normalization"),
-                                             {keys.brain_affine, lesion_key});
+  std::vector<std::string> of_warp{keys.brain_affine};
+  if (!lesion_key.empty()) of_warp.push_back(lesion_key);
+  keys.normalization =
+      cache::node_key(normalization::kStage, params_of(c, "normalization"), of_warp);
   if (given.t1w_to_target) {
     keys.normalization = cache::node_key(
         "precomputed_normalization", 1, "{}",
@@ -216,7 +215,8 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
         (void)corrected();
         return *notes;
       });
-  out.warnings = warnings_of(known, images, session.id);
+  const auto of_images = warnings_of(known, images, session.id);
+  out.warnings.insert(out.warnings.end(), of_images.begin(), of_images.end());
   if (out.fit.affine.header_rotation_deg > 60.0) {
     out.warnings.push_back(session.id + ": the head lies " +
                            number(out.fit.affine.header_rotation_deg) +

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "pipeline/bids/fieldmap_estimator.hpp"
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/prediction.hpp"
 #include "pipeline/report/report.hpp"
@@ -52,7 +53,16 @@ void add_scores(const store::CohortReader& reader, const config::Config& config,
 
 } // namespace
 
-std::vector<std::string> method_references() {
+std::vector<std::string> method_references(const store::CohortReader& cohort) {
+  const auto stages = cohort.stages();
+  const auto recorded = [&stages](const StageInfo& stage) {
+    return std::any_of(stages.begin(), stages.end(),
+                       [&](const store::StageRecord& other) { return other.name == stage.name; });
+  };
+  const auto runs = cohort.runs();
+  const auto any_run = [&runs](auto&& holds) {
+    return std::any_of(runs.run.begin(), runs.run.end(), holds);
+  };
   std::vector<std::string> list;
   const auto add = [&list](const StageInfo& stage) {
     for (const std::string_view reference : stage.references) {
@@ -60,18 +70,22 @@ std::vector<std::string> method_references() {
         list.emplace_back(reference);
     }
   };
-  add(t1w_average::kStage);
+  if (recorded(t1w_average::kStage)) add(t1w_average::kStage);
   add(bias_field::kStage);
   add(affine::kStage);
   add(normalization::kStage);
   add(tissue::kStage);
   add(boldref::kStage);
   add(head_motion::kStage);
-  add(distortion::kStage);
-  add(fieldmap_pepolar::kStage);
+  if (any_run([](const auto& run) { return !run.distortion.empty() && run.distortion != "none"; }))
+    add(distortion::kStage);
+  const auto pepolar = bids::to_string(bids::FieldmapKind::pepolar);
+  if (any_run([&](const auto& run) { return run.distortion == pepolar; }))
+    add(fieldmap_pepolar::kStage);
   add(coregistration::kStage);
-  add(multi_echo::kStage);
-  add(slice_timing::kStage);
+  if (recorded(multi_echo::kStage)) add(multi_echo::kStage);
+  if (any_run([](const auto& run) { return !std::isnan(run.slice_reference_s); }))
+    add(slice_timing::kStage);
   add(framewise_displacement::kStage);
   add(dvars::kStage);
   add(confounds::kStage);
@@ -79,8 +93,12 @@ std::vector<std::string> method_references() {
   add(circuit_regions::kStage);
   add(label_atlas::kStage);
   add(correlation::kStage);
-  add(scores::kStage);
-  add(penalised_regression::kStage);
+  const auto not_done = cohort.not_done();
+  if (std::none_of(not_done.begin(), not_done.end(),
+                   [](const auto& item) { return item.analysis == "circuit_scores"; })) {
+    add(scores::kStage);
+  }
+  if (!cohort.predictions().empty()) add(penalised_regression::kStage);
   return list;
 }
 
@@ -139,7 +157,7 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
     }
   }
   const report::ReportInfo info{BOLDMILL_VERSION, request.dataset_name, request.template_note,
-                                method_references()};
+                                method_references(cohort)};
   report::write_derivative_files(request.out, cohort, info);
   (void)report::write_tables(request.out, cohort);
   report::write_index_html(request.out, cohort, info);

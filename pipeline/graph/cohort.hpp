@@ -32,8 +32,8 @@ struct CohortSummary {
 [[nodiscard]] CohortSummary run_cohort(const CohortRequest& request, const config::Config& config,
                                        const taxonomy::Taxonomy& taxonomy, const Context& context);
 
-// "Author year, journal, doi:..." of the methods that every run passes through.
-[[nodiscard]] std::vector<std::string> method_references();
+// "Author year, journal, doi:..." of what was done to this cohort.
+[[nodiscard]] std::vector<std::string> method_references(const store::CohortReader& cohort);
 
 // Every shard under OUT/sub-*/[ses-*/], bytewise.
 [[nodiscard]] std::vector<std::filesystem::path> find_shards(const std::filesystem::path& out);

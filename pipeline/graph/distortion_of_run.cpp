@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "pipeline/cache/archive.hpp"
+#include "pipeline/graph/single_volume.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/functional/bold_mask.hpp"
-#include "stages/functional/boldref.hpp"
 #include "stages/functional/coregistration.hpp"
 #include "stages/functional/distortion.hpp"
 #include "stages/functional/fieldmap_alignment.hpp"
@@ -31,16 +31,6 @@ int axis_length(const Study& study, const bids::BidsFile& file, int axis) {
       .grid.shape.at(static_cast<std::size_t>(axis));
 }
 
-// One volume of a file: the robust mean of a series.
-Volume one_volume(const Study& study, const bids::BidsFile& file, const Context& context) {
-  const auto path = study.index.absolute(file);
-  if (image_io::read_header(path).n_volumes < 2) {
-    return image_io::read_volume(path, {.nonfinite_to_zero = true});
-  }
-  const Series series = image_io::read_series(path, context, {.nonfinite_to_zero = true});
-  return boldref::run({series, 0}, study.config.boldref, context).reference;
-}
-
 struct Field {
   Volume hz;
   Volume reference; // undistorted image in the same pose
@@ -54,7 +44,7 @@ Field pepolar_field(const Study& study, const DistortionPlan& plan, const Volume
   std::vector<Volume> volumes;
   for (const auto& image : images) {
     const bool own = image.file.path == plan.estimator.run.file.path;
-    volumes.push_back(own ? boldref : one_volume(study, image.file, context));
+    volumes.push_back(own ? boldref : single_volume(study, image.file, context));
   }
   fieldmap_pepolar::Inputs inputs;
   for (std::size_t k = 0; k < images.size(); ++k) {
@@ -82,7 +72,7 @@ Field phase_field(const Study& study, const DistortionPlan& plan, const Context&
   Field field;
   Mask mask(volumes[0].grid, 0);
   if (found.magnitude) {
-    field.reference = one_volume(study, *found.magnitude, context);
+    field.reference = single_volume(study, *found.magnitude, context);
     mask = bold_mask::run({&field.reference, nullptr}, study.config.bold_mask, context).mask;
   } else {
     for (std::size_t v = 0; v < mask.data.size(); ++v) {

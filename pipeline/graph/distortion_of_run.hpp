@@ -1,6 +1,7 @@
 // Susceptibility distortion of one run: which field, brought to the pose of the BOLD reference, and
 // what it does there. A measured field is estimated once per run from the files its sidecars name;
-// without one the run stays as it is, and the reason is a warning.
+// without one the run stays as it is, and the reason is a warning where a field could be expected,
+// else a note.
 #pragma once
 
 #include "pipeline/bids/fieldmap_estimator.hpp"

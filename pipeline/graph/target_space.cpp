@@ -251,10 +251,10 @@ std::vector<store::AtlasRecord> atlas_records(const TargetSpace& target) {
     record.name = set.name;
     record.space = target.space;
     for (const std::string& note : set.notes) {
-      record.description += (record.description.empty() ? "" : " ") + note;
+      record.description += (record.description.empty() ? "" : "; ") + note;
     }
     if (!target.note.empty()) {
-      record.description += (record.description.empty() ? "" : " ") + target.note;
+      record.description += (record.description.empty() ? "" : "; ") + target.note;
     }
     for (const Region& region : set.regions) {
       record.label.push_back(region.label);

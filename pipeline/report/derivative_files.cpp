@@ -150,8 +150,9 @@ std::string methods_text(const store::CohortReader& cohort, const ReportInfo& in
     << " voxels), and segmented into cerebrospinal fluid, grey and "
     << "white matter. For each BOLD run, volumes before steady state were detected, a robust "
        "reference was made, rigid head motion was "
-    << "estimated on the raw series, and the reference was aligned to the T1w (rigid, mutual "
-       "information, then the white-matter edge). "
+    << "estimated on the raw series, and the reference was aligned to the T1w ("
+    << v("coregistration", "degrees_of_freedom")
+    << " degrees of freedom; mutual information, then the white-matter edge). "
     << echoes_text(cohort) << slice_timing_text(cohort) << distortion_text(cohort)
     << "All transforms were applied in one "
        "cubic B-spline interpolation to a "

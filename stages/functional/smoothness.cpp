@@ -12,12 +12,11 @@ namespace {
 
 constexpr std::size_t kBlock = 1024;
 
-// Zero mean, no line, unit length. False when the voxel does not vary.
-bool standardise(Eigen::Ref<Eigen::VectorXd> x) {
-  const auto n = static_cast<double>(x.size());
-  const Eigen::VectorXd t = Eigen::VectorXd::LinSpaced(x.size(), -0.5 * (n - 1.0), 0.5 * (n - 1.0));
+// Zero mean, no part along `line` (unit length, mean 0), unit length. False when the voxel does not
+// vary.
+bool standardise(const Eigen::VectorXd& line, Eigen::Ref<Eigen::VectorXd> x) {
   x.array() -= x.mean();
-  x -= t * (t.dot(x) / t.squaredNorm());
+  x -= line * line.dot(x);
   const double length = x.norm();
   if (!(length > 0.0) || !std::isfinite(length)) return false;
   x /= length;
@@ -50,11 +49,13 @@ Outputs run(const Inputs& inputs, const Context& context) {
   const std::array<std::size_t, 3> stride{1, static_cast<std::size_t>(grid.shape[0]),
                                           static_cast<std::size_t>(grid.shape[0]) *
                                               static_cast<std::size_t>(grid.shape[1])};
+  const double last = 0.5 * (n_volumes - 1);
+  const Eigen::VectorXd line = Eigen::VectorXd::LinSpaced(n_volumes, -last, last).normalized();
   const auto series_of = [&](std::size_t v, Eigen::Ref<Eigen::VectorXd> x) {
     for (int t = 0; t < n_volumes; ++t) {
       x[t] = static_cast<double>(bold.volume(inputs.n_dummies + t)[v]);
     }
-    return standardise(x);
+    return standardise(line, x);
   };
   const Pairs pairs = parallel_sum(
       context, grid.n_voxels(), kBlock, Pairs{}, [&](std::size_t begin, std::size_t end) {

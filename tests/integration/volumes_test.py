@@ -121,9 +121,16 @@ with Scratch() as scratch:
     nb.save(kept.slicer[:, :, :kept.shape[2] // 2], scratch.path("half.nii.gz"))
     shutil.move(name, scratch.path("whole.nii.gz"))
     shutil.copy(scratch.path("half.nii.gz"), name)
-    run(bids, scratch.path("half"), "participant", "--progress", "none", "--ignore", "slicetiming", *FAST)
+    empty = scratch.path("empty")
+    os.makedirs(f"{empty}/sub-001/anat")
+    with open(f"{empty}/dataset_description.json", "w") as j:
+        json.dump({"Name": "nothing", "BIDSVersion": "1.9.0", "DatasetType": "derivative",
+                   "GeneratedBy": [{"Name": "nobody", "Version": "1"}]}, j)
+    run(bids, scratch.path("half"), "participant", "--progress", "none", "--ignore", "slicetiming", "--derivatives",
+        f"empty={empty}", *FAST)
     part, reason = figures(scratch.path("half", "sub-001/sub-001.h5"))
     check(part["template_coverage"] < 0.7 and "template's brain is outside the field of view" in reason, f"{part} {reason}")
+    check("no transforms between T1w and" in reason and "computed instead" in reason, reason)
     shutil.move(scratch.path("whole.nii.gz"), name)
 
     # A lesion mask beside the T1w is used and recorded; one that lies elsewhere is refused.

@@ -6,6 +6,7 @@
 
 #include "stages/core/error.hpp"
 #include "stages/core/smooth.hpp"
+#include "stages/functional/kernels/rigid_search.hpp"
 
 namespace boldmill {
 namespace {
@@ -46,13 +47,6 @@ Affine small_motion(const Eigen::Matrix<double, 6, 1>& delta, const Eigen::Vecto
   }
   matrix.topRightCorner<3, 1>() = center + delta.head<3>() - matrix.topLeftCorner<3, 3>() * center;
   return matrix;
-}
-
-Affine rigid_inverse(const Affine& matrix) {
-  Affine inverse = Affine::Identity();
-  inverse.topLeftCorner<3, 3>() = matrix.topLeftCorner<3, 3>().transpose();
-  inverse.topRightCorner<3, 1>() = -inverse.topLeftCorner<3, 3>() * matrix.topRightCorner<3, 1>();
-  return inverse;
 }
 
 } // namespace
