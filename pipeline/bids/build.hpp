@@ -28,4 +28,9 @@ struct ParticipantResult {
 [[nodiscard]] ParticipantResult build_participant(const ParticipantScan& scan, const Wanted& wanted,
                                                   const std::vector<std::string>& root_files);
 
+// The same of a derivative dataset: a run per preprocessed series (desc-preproc_bold), whatever its
+// spaces; `file` is the first of them by path.
+[[nodiscard]] ParticipantResult build_derived_participant(const ParticipantScan& scan,
+                                                          const Wanted& wanted);
+
 } // namespace boldmill::bids

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "pipeline/bids/build.hpp"
 #include "pipeline/bids/metadata.hpp"
 #include "pipeline/bids/scan.hpp"
 #include "pipeline/bids/text.hpp"
@@ -66,9 +68,9 @@ void modernise(BidsFile& file, std::string_view of) {
   }
 }
 
-std::vector<BidsFile> files_of(const std::filesystem::path& root, const std::string& participant) {
+std::vector<BidsFile> files_of(const ParticipantScan& scan) {
+  const std::string& participant = scan.participant_id;
   std::vector<BidsFile> files;
-  const ParticipantScan scan = scan_participant(root, participant, IgnoreRules());
   for (const SessionScan& session : scan.sessions) {
     for (const FolderScan& folder : session.folders) {
       for (const ScannedFile& scanned : folder.files) {
@@ -88,6 +90,10 @@ std::vector<BidsFile> files_of(const std::filesystem::path& root, const std::str
     }
   }
   return files;
+}
+
+std::vector<BidsFile> files_of(const std::filesystem::path& root, const std::string& participant) {
+  return files_of(scan_participant(root, participant, IgnoreRules()));
 }
 
 // "S" or "S:cohort-N", as spaces() gives them.
@@ -203,6 +209,58 @@ std::string generator(const std::filesystem::path& root, std::vector<Note>& note
 
 } // namespace
 
+ParticipantResult build_derived_participant(const ParticipantScan& scan, const Wanted& wanted) {
+  ParticipantResult result;
+  result.notes = scan.notes;
+  const auto wants = [](const std::vector<std::string>& list, const std::string& item) {
+    return list.empty() || std::find(list.begin(), list.end(), item) != list.end();
+  };
+  std::map<std::string, std::map<std::string, BoldRun>> sessions; // by session, then run
+  for (BidsFile& file : files_of(scan)) {
+    if (file.datatype != "func" || file.suffix != "bold" || !is_volume(file) ||
+        entity(file.entities, "desc") != "preproc" || has_entity(file.entities, "echo")) {
+      continue;
+    }
+    BoldRun run;
+    run.task = entity(file.entities, "task");
+    if (run.task.empty()) continue;
+    result.tasks.push_back(run.task);
+    const std::string_view ses = entity(file.entities, "ses");
+    run.session_id = ses.empty() ? std::string() : "ses-" + std::string(ses);
+    const auto filter = wanted.filter.find("bold");
+    if (!wants(wanted.tasks, run.task) ||
+        (filter != wanted.filter.end() && !matches(filter->second, file))) {
+      continue;
+    }
+    file.entities = without(file.entities, {"space", "res", "cohort", "desc", "den", "part"});
+    run.run_id = compose_entities(file.entities);
+    run.participant_id = scan.participant_id;
+    run.acquisition = entity(file.entities, "acq");
+    run.reconstruction = entity(file.entities, "rec");
+    run.direction = entity(file.entities, "dir");
+    run.run = entity(file.entities, "run");
+    run.file = std::move(file);
+    sessions[run.session_id].emplace(run.run_id, run);
+  }
+  if (sessions.empty()) sessions[""] = {};
+  for (auto& [session_id, runs] : sessions) {
+    result.session_ids.push_back(session_id);
+    if (!wants(wanted.sessions, session_id)) continue;
+    ParticipantSession row;
+    row.participant_id = scan.participant_id;
+    row.session_id = session_id;
+    row.id = row.participant_id + (session_id.empty() ? "" : "_" + session_id);
+    row.folder = row.participant_id + (session_id.empty() ? "" : "/" + session_id);
+    for (auto& [run_id, run] : runs) row.runs.push_back(std::move(run));
+    if (row.runs.empty()) {
+      row.problem = "no preprocessed series (desc-preproc_bold) of the tasks asked for";
+      result.notes.push_back({Level::warning, "session_left_out", row.id, row.problem});
+    }
+    result.sessions.push_back(std::move(row));
+  }
+  return result;
+}
+
 bool DerivativesIndex::has_participant(const std::string& participant_id) const {
   return std::binary_search(participants.begin(), participants.end(), participant_id);
 }
@@ -228,6 +286,12 @@ DerivedRun DerivativesIndex::find(const BoldRun& run, const std::string& space,
     if (file.suffix != "timeseries" || entity(file.entities, "desc") != "confounds") continue;
     if (file.extension == ".tsv") derived.confounds = file;
     if (file.extension == ".json") derived.confounds_json = file;
+  }
+  for (const BidsFile& file : files) {
+    if (file.suffix == "timeseries" && entity(file.entities, "desc") == "aroma" &&
+        file.extension == ".tsv") {
+      derived.aroma = file;
+    }
   }
   derived.transforms = transforms_of(files);
   name_missing(derived, run, files);

@@ -85,8 +85,11 @@ DatasetDescription read_description(const std::filesystem::path& root, const Roo
     description.json = read_file(root / file);
     description.name = text("Name");
     description.bids_version = text("BIDSVersion");
-    if (const std::string type = text("DatasetType"); !type.empty())
+    if (const std::string type = text("DatasetType"); !type.empty()) {
       description.dataset_type = type;
+    } else if (values.contains("PipelineDescription") || values.contains("GeneratedBy")) {
+      description.dataset_type = "derivative"; // fMRIPrep before 20.2
+    }
   } catch (const Error& error) {
     notes.push_back({Level::warning, "dataset_description", file, error.what()});
     return description;
@@ -100,8 +103,8 @@ DatasetDescription read_description(const std::filesystem::path& root, const Roo
                          "\", expected e.g. \"1.8.0\""});
   }
   if (description.dataset_type == "derivative") {
-    notes.push_back({Level::warning, "derivative_dataset", file,
-                     "DatasetType is \"derivative\", expected raw data"});
+    notes.push_back({Level::info, "derivative_dataset", file,
+                     "DatasetType is \"derivative\": its preprocessed series are used"});
   }
   return description;
 }
@@ -199,12 +202,14 @@ BidsIndex index_dataset(const std::filesystem::path& root, const IndexOptions& o
   }
 
   const Wanted wanted = wanted_of(selection);
+  const bool derived = index.description.dataset_type == "derivative";
   std::vector<ParticipantResult> results(scan.participants.size());
   constexpr std::size_t kGrain = 8; // participants per task
   parallel_blocks(context, results.size(), kGrain, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      results[i] = build_participant(scan_participant(root, scan.participants[i], rules), wanted,
-                                     scan.files);
+      const ParticipantScan found = scan_participant(root, scan.participants[i], rules);
+      results[i] = derived ? build_derived_participant(found, wanted)
+                           : build_participant(found, wanted, scan.files);
       add_session_columns(root, results[i]);
     }
   });

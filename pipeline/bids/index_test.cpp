@@ -349,8 +349,38 @@ TEST(Index, DescriptionIsChecked) {
     EXPECT_NE(note_of(bad).find("BIDSVersion: found"), std::string::npos) << bad;
   }
   EXPECT_NE(note_of("{oops").find("broken JSON"), std::string::npos);
-  EXPECT_NE(note_of(R"({"BIDSVersion": "1.8.0", "DatasetType": "derivative"})").find("raw"),
-            std::string::npos);
+  EXPECT_NE(
+      note_of(R"({"BIDSVersion": "1.8.0", "DatasetType": "derivative"})").find("preprocessed"),
+      std::string::npos);
+}
+
+TEST(Index, DerivativesHaveARunPerPreprocessedSeries) {
+  for (const char* json :
+       {R"({"BIDSVersion": "1.4.0", "DatasetType": "derivative"})",
+        R"({"BIDSVersion": "1.1.1", "PipelineDescription": {"Name": "fMRIPrep"}})"}) {
+    BidsTree tree;
+    tree.header("participant_id\nsub-01\n").file("dataset_description.json", json);
+    for (const char* name :
+         {"task-rest_space-T1w_desc-preproc_bold.nii.gz", "task-rest_desc-preproc_bold.nii.gz",
+          "task-rest_space-MNI152NLin6Asym_res-2_desc-preproc_bold.nii.gz",
+          "task-rest_space-MNI152NLin6Asym_res-2_boldref.nii.gz",
+          "task-faces_bold_space-MNI152NLin2009cAsym_preproc.nii.gz",
+          "task-rest_space-fsLR_den-91k_bold.dtseries.nii", "task-none_desc-smooth_bold.nii.gz"}) {
+      tree.file(std::string("sub-01/ses-a/func/sub-01_ses-a_") + name);
+    }
+    const BidsIndex index = index_dataset(tree.root());
+    ASSERT_EQ(index.sessions.size(), 1U) << json;
+    const ParticipantSession& session = index.sessions[0];
+    EXPECT_EQ(session.id, "sub-01_ses-a");
+    EXPECT_EQ(session.problem, "");
+    ASSERT_EQ(session.runs.size(), 2U);
+    EXPECT_EQ(session.runs[0].run_id, "sub-01_ses-a_task-faces");
+    EXPECT_EQ(session.runs[1].run_id, "sub-01_ses-a_task-rest");
+    EXPECT_EQ(session.runs[1].session_id, "ses-a");
+    IndexOptions faces;
+    faces.selection.tasks = {"faces"};
+    EXPECT_EQ(index_dataset(tree.root(), faces).n_runs(), 1U);
+  }
 }
 
 TEST(Index, Bidsignore) {

@@ -34,6 +34,8 @@ void print_notes(const bids::BidsIndex& index, int verbosity) {
 
 void refuse_if_nothing_runs(const graph::Study& study, const RunOptions& options) {
   if (options.level == "group" || options.skip_validation) return;
+  // Whether a run has a preprocessed series is known later, and then said of each.
+  if (!study.derivatives.empty() && study.index.n_runs() > 0) return;
   const std::string reason = reason_nothing_runs(study.index);
   if (reason.empty()) return;
   throw Error(ErrorKind::dataset, bids::display(study.index.root.filename().string()) +

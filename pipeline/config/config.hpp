@@ -20,10 +20,17 @@
 #include "stages/cohort/penalised_regression.hpp"
 #include "stages/cohort/standardisation.hpp"
 #include "stages/connectivity/correlation.hpp"
+#include "stages/connectivity/tangent.hpp"
+#include "stages/denoise/carpet.hpp"
+#include "stages/denoise/compcor.hpp"
 #include "stages/denoise/confounds.hpp"
+#include "stages/denoise/despike.hpp"
 #include "stages/denoise/dvars.hpp"
 #include "stages/denoise/framewise_displacement.hpp"
+#include "stages/denoise/motion_filter.hpp"
 #include "stages/denoise/nuisance_regression.hpp"
+#include "stages/denoise/qc_fc.hpp"
+#include "stages/denoise/run_quality.hpp"
 #include "stages/denoise/tissue_signals.hpp"
 #include "stages/functional/bold_mask.hpp"
 #include "stages/functional/boldref.hpp"
@@ -46,6 +53,7 @@ namespace boldmill::config {
 struct InputParams {
   std::vector<std::string> task_id;
   std::vector<std::string> rest_tasks{"rest"};
+  std::string bold = "auto";
   int dummy_scans = -1;
   bool use_sbref = true;
   bool use_lesion_masks = true;
@@ -59,10 +67,14 @@ template <class P, class F>
 void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, InputParams>
 {
-  auto& [task_id, rest_tasks, dummy_scans, use_sbref, use_lesion_masks, participant_columns,
+  auto& [task_id, rest_tasks, bold, dummy_scans, use_sbref, use_lesion_masks, participant_columns,
          group_column, control_values, taxonomy] = params;
   visit("task_id", task_id, "", "tasks to process, empty for all", Limits{});
   visit("rest_tasks", rest_tasks, "", "task labels that are task-free", Limits{});
+  visit("bold", bold, "",
+        "which series are used: derivatives takes desc-preproc_bold in the target's space from "
+        "--derivatives, raw does not, auto takes it where it is there",
+        Limits::one_of({"auto", "raw", "derivatives"}));
   visit("dummy_scans", dummy_scans, "volumes", "volumes before steady state, -1 to detect them",
         Limits::between(-1, 1000));
   visit("use_sbref", use_sbref, "", "coregister by the single-band reference where there is one",
@@ -124,6 +136,7 @@ struct GateParams {
   double min_time_s = 0.0;
   double min_coreg_dice = 0.7;
   double min_norm_dice = 0.85;
+  double min_derived_dice = 0.5;
   double min_norm_jacobian = 0.0;
   double warn_norm_correlation = 0.8;
   double max_mirror_gain = 0.005;
@@ -138,7 +151,7 @@ template <class P, class F>
 void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, GateParams>
 {
-  auto& [fd_exclusion_mm, max_fd_share, min_time_s, min_coreg_dice, min_norm_dice,
+  auto& [fd_exclusion_mm, max_fd_share, min_time_s, min_coreg_dice, min_norm_dice, min_derived_dice,
          min_norm_jacobian, warn_norm_correlation, max_mirror_gain, warn_tsnr, warn_dropout,
          warn_template_coverage, warn_coreg_displacement_mm, warn_fwhm_mm] = params;
   visit("fd_exclusion_mm", fd_exclusion_mm, "mm",
@@ -153,6 +166,10 @@ void for_each_field(P& params, F&& visit)
         Limits::between(0.0, 1.0));
   visit("min_norm_dice", min_norm_dice, "",
         "people whose brain mask overlaps the template's less fail", Limits::between(0.0, 1.0));
+  visit("min_derived_dice", min_derived_dice, "",
+        "preprocessed runs whose brain mask overlaps the template's less, inside the field of "
+        "view, fail: they are in another space",
+        Limits::between(0.0, 1.0));
   visit("min_norm_jacobian", min_norm_jacobian, "",
         "people whose warp has a smaller Jacobian determinant fail", Limits::between(-10.0, 1.0));
   visit("warn_norm_correlation", warn_norm_correlation, "",
@@ -197,6 +214,50 @@ void for_each_field(P& params, F&& visit)
         "intensities are multiplied by the change of volume: always, never, or with fields from "
         "opposite phase encoding only (auto)",
         Limits::one_of({"auto", "always", "never"}));
+}
+
+// What is done to voxels before regions are averaged.
+struct VoxelParams {
+  bool despike = false;
+  double smoothing_mm = 0.0;
+  bool operator==(const VoxelParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, VoxelParams>
+{
+  auto& [despike, smoothing_mm] = params;
+  visit("despike", despike, "", "spikes of voxels are pulled in (see despike)", Limits{});
+  visit("smoothing_mm", smoothing_mm, "mm",
+        "FWHM of a Gaussian over the image; 0 is none. Region means of smoothed images",
+        Limits::between(0.0, 50.0));
+}
+
+// Which matrices a person gets.
+struct ConnectivityParams {
+  std::vector<std::string> kinds{"correlation", "fisher_z"};
+  int lag = 1;
+  int n_volumes = 0;
+  int random_seed = 1;
+  bool operator==(const ConnectivityParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, ConnectivityParams>
+{
+  auto& [kinds, lag, n_volumes, random_seed] = params;
+  visit("kinds", kinds, "",
+        "what edges hold; ledoit_wolf ones are shrunk as nilearn's, tangent is fitted to the whole "
+        "cohort",
+        Limits::one_of({"correlation", "fisher_z", "spearman", "covariance", "precision", "partial",
+                        "lagged", "ledoit_wolf", "ledoit_wolf_covariance", "ledoit_wolf_precision",
+                        "ledoit_wolf_partial", "tangent"}));
+  visit("lag", lag, "volumes", "of kind lagged: how much later the other region is",
+        Limits::between(1, 1e6));
+  visit("n_volumes", n_volumes, "volumes",
+        "matrices from exactly so many kept volumes of each task, drawn at random; 0 takes all",
+        Limits::between(0, 1e6));
+  visit("random_seed", random_seed, "", "of that draw", Limits::between(0, 2147483647));
 }
 
 // What the group stage does.
@@ -251,13 +312,22 @@ struct Config {
   dvars::Params dvars;
   TissueMaskParams tissue_masks;
   tissue_signals::Params tissue_signals;
+  compcor::Params compcor;
   confounds::Params confounds;
   label_atlas::Params label_atlas;
   circuit_regions::Params circuit_regions;
+  VoxelParams voxels;
+  despike::Params despike;
   extraction::Params extraction;
   GateParams gates;
+  motion_filter::Params motion_filter;
   nuisance_regression::Params nuisance_regression;
+  run_quality::Params run_quality;
+  carpet::Params carpet;
+  ConnectivityParams connectivity;
   correlation::Params correlation;
+  tangent::Params tangent;
+  qc_fc::Params qc_fc;
   intrinsic_measures::Params intrinsic_measures;
   scores::Params scores;
   CohortParams cohort;
@@ -296,13 +366,22 @@ void for_each_section(C& c, V&& visit) {
   visit("tissue_masks", c.tissue_masks,
         std::string_view("csf and white matter masks on the grid of a BOLD reference"));
   visit("tissue_signals", c.tissue_signals, tissue_signals::kStage.summary);
+  visit("compcor", c.compcor, compcor::kStage.summary);
   visit("confounds", c.confounds, confounds::kStage.summary);
   visit("label_atlas", c.label_atlas, label_atlas::kStage.summary);
   visit("circuit_regions", c.circuit_regions, circuit_regions::kStage.summary);
+  visit("voxels", c.voxels, std::string_view("what is done to voxels before regions are averaged"));
+  visit("despike", c.despike, despike::kStage.summary);
   visit("extraction", c.extraction, extraction::kStage.summary);
   visit("gates", c.gates, std::string_view("automatic decisions on runs and people"));
+  visit("motion_filter", c.motion_filter, motion_filter::kStage.summary);
   visit("nuisance_regression", c.nuisance_regression, nuisance_regression::kStage.summary);
+  visit("run_quality", c.run_quality, run_quality::kStage.summary);
+  visit("carpet", c.carpet, carpet::kStage.summary);
+  visit("connectivity", c.connectivity, std::string_view("which matrices are made, and of what"));
   visit("correlation", c.correlation, correlation::kStage.summary);
+  visit("tangent", c.tangent, tangent::kStage.summary);
+  visit("qc_fc", c.qc_fc, qc_fc::kStage.summary);
   visit("intrinsic_measures", c.intrinsic_measures, intrinsic_measures::kStage.summary);
   visit("scores", c.scores, scores::kStage.summary);
   visit("cohort", c.cohort, std::string_view("targets and the columns the group stage uses"));

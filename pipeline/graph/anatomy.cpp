@@ -235,10 +235,11 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
           out.fit.mask, study.target.priors, out.fit.normalization.moving_to_template, context);
       return tissue::run({t1w, out.fit.mask, &priors}, c.tissue, context);
     });
-    out.csf = std::move(tissues.csf);
+    if (study.write_volumes != "none") write_anatomy_volumes(study, session, out, tissues, context);
+    out.noise = timed(out.resources, "tissue_maps", session.id, [&] {
+      return compcor::tissue_maps(tissues.gm, tissues.wm, tissues.csf, context);
+    });
     out.white_matter = std::move(tissues.wm);
-    if (study.write_volumes != "none")
-      write_anatomy_volumes(study, session, out, tissues.gm, context);
   } else {
     out.t1w = Volume();
   }
@@ -256,7 +257,7 @@ std::size_t anatomy_peak_bytes(const Study& study, const Grid& t1w) {
                : n_raw;
   const std::size_t reading = (2 * n_raw + n_voxels) * sizeof(float);
   const std::size_t n_template = study.target.brain.grid.n_voxels();
-  const std::size_t held = 4 * n_voxels * sizeof(float); // raw, corrected, two tissue maps
+  const std::size_t held = 6 * n_voxels * sizeof(float); // raw, corrected, tissue maps
   std::size_t peak = bias_field::peak_bytes({n_voxels}, c.bias_field);
   peak = std::max(peak, affine::peak_bytes({n_voxels, n_template}, c.affine));
   peak = std::max(peak, brain_mask::peak_bytes({n_voxels, n_template}, c.brain_mask));

@@ -7,6 +7,7 @@
 #include "pipeline/graph/study.hpp"
 #include "stages/anatomy/affine.hpp"
 #include "stages/anatomy/normalization.hpp"
+#include "stages/denoise/compcor.hpp"
 
 namespace boldmill::graph {
 
@@ -29,7 +30,8 @@ struct Anatomy {
 
   // Only when a run has to be processed (see needs_images): on the T1w grid.
   Volume t1w; // bias-corrected
-  Volume csf, white_matter;
+  Volume white_matter;
+  compcor::TissueMaps noise; // of aCompCor; its csf is the segmentation's
 };
 
 // Which T1w of a session is used: the first by path. Error{input} when there is none.

@@ -5,17 +5,18 @@
 #include <optional>
 
 #include "pipeline/graph/archives.hpp"
+#include "pipeline/graph/confounds_of_run.hpp"
 #include "pipeline/graph/distortion_of_run.hpp"
 #include "pipeline/graph/echoes.hpp"
+#include "pipeline/graph/native_run.hpp"
+#include "pipeline/graph/quality_of_run.hpp"
+#include "pipeline/graph/region_series.hpp"
+#include "pipeline/graph/run_gates.hpp"
 #include "pipeline/graph/sbref.hpp"
 #include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/tissue.hpp"
 #include "stages/core/interpolate.hpp"
-#include "stages/core/morphology.hpp"
-#include "stages/core/parallel.hpp"
-#include "stages/core/smooth.hpp"
-#include "stages/core/statistics.hpp"
 #include "stages/functional/bold_resampling.hpp"
 #include "stages/functional/distortion.hpp"
 #include "stages/functional/kernels/mirror_evidence.hpp"
@@ -24,16 +25,15 @@
 namespace boldmill::graph {
 
 void archive(cache::Archive& a, RunResult& r) {
-  a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.coreg_cost, r.mirror_gain,
-    r.coreg_displacement_mm, r.template_coverage, r.dropout, r.fwhm_mm, r.mean_fd_mm,
-    r.mean_std_dvars, r.distortion, r.slice_reference_s, r.confound_names, r.confounds, r.series,
-    r.coverage, r.warnings, r.notes);
+  a(r.n_volumes, r.n_dummies, r.tr_s, r.tsnr, r.coreg_dice, r.norm_dice, r.coreg_cost,
+    r.mirror_gain, r.coreg_displacement_mm, r.template_coverage, r.dropout, r.fwhm_mm, r.mean_fd_mm,
+    r.mean_std_dvars, r.distortion, r.slice_reference_s, r.confound_names, r.confounds,
+    r.confound_metadata, r.series, r.coverage, r.warnings, r.notes);
 }
 
 namespace {
 
-constexpr double kDropoutRim_mm = 4.0;       // the masks' own edge is no drop-out
-constexpr std::size_t kCoverageStride = 101; // of the template's voxels, prime to its rows
+constexpr int kFewestForSmoothness = 4; // volumes after the dummies
 
 struct Dummies {
   int n = 0;
@@ -42,7 +42,7 @@ void archive(cache::Archive& a, Dummies& d) { a(d.n); }
 
 struct Keys {
   std::string dummies, reference, motion, sbref, distortion, mask, coregistration, tissue, echoes,
-      slice_timing, confounds, result;
+      slice_timing, confounds, result, quality;
 };
 
 struct Opened {
@@ -71,6 +71,13 @@ std::string field_stages(ParamsOf&& params) {
     text += params(stage.name) + std::to_string(stage.version);
   }
   return text;
+}
+
+// What is done to voxels before they are averaged, as a part of a key; "" for nothing.
+std::string voxel_steps(const config::Config& config) {
+  if (!config.voxels.despike) return "";
+  return "despike" + std::to_string(despike::kStage.version) +
+         config::to_json(config)["despike"].dump();
 }
 
 Keys keys_of(const Study& study, const Opened& opened, const std::string& anatomy) {
@@ -105,14 +112,22 @@ Keys keys_of(const Study& study, const Opened& opened, const std::string& anatom
   keys.confounds = cache::node_key(
       confounds::kStage,
       params("confounds") + params("dvars") + params("tissue_signals") + params("tissue_masks") +
-          params("framewise_displacement") + tr + std::to_string(dvars::kStage.version) + "." +
-          std::to_string(tissue_signals::kStage.version) + "." +
+          params("compcor") + params("framewise_displacement") + tr +
+          std::to_string(compcor::kStage.version) + "." + std::to_string(dvars::kStage.version) +
+          "." + std::to_string(tissue_signals::kStage.version) + "." +
           std::to_string(smoothness::kStage.version) + "." +
           std::to_string(framewise_displacement::kStage.version),
       {keys.motion, keys.coregistration, keys.slice_timing, keys.tissue});
   keys.result = cache::node_key(
-      extraction::kStage, params("extraction"),
+      extraction::kStage, params("extraction") + voxel_steps(study.config),
       {keys.confounds, study.target.key, std::to_string(bold_resampling::kStage.version)});
+  keys.quality =
+      cache::node_key(run_quality::kStage,
+                      params("run_quality") + params("carpet") + params("motion_filter") +
+                          params("nuisance_regression") + std::to_string(carpet::kStage.version) +
+                          "." + std::to_string(motion_filter::kStage.version) + "." +
+                          std::to_string(nuisance_regression::kStage.version),
+                      {keys.confounds});
   return keys;
 }
 
@@ -165,45 +180,6 @@ Opened open_run(const Study& study, const bids::ParticipantSession& session,
   return opened;
 }
 
-// Voxels whose share of a tissue, averaged over the BOLD voxel, passes; lowered step by step.
-Mask carried_mask(const Volume& probability, const Grid& grid, const PointMap& bold_to_t1w,
-                  double threshold, const Mask& brain, const Context& context) {
-  const double fwhm = grid.spacing_mm().mean();
-  const Volume smooth = gaussian_smooth(probability, fwhm / kFwhmPerSigma, context);
-  const Volume share = resample(smooth, grid, bold_to_t1w, Interpolation::linear, context);
-  Mask mask(grid, 0);
-  constexpr std::size_t kEnough = 20;
-  for (double limit = threshold; limit > 0.3; limit -= 0.1) {
-    for (std::size_t v = 0; v < mask.data.size(); ++v) {
-      mask.data[v] = brain.data[v] != 0 && share.data[v] >= static_cast<float>(limit) ? 1 : 0;
-    }
-    if (count(mask) >= kEnough) break;
-  }
-  return mask;
-}
-
-double median_tsnr(const Series& series, const Mask& mask, int n_dummies, const Context& context) {
-  const std::vector<std::size_t> voxels = indices_of(mask);
-  std::vector<double> tsnr(voxels.size(), std::nan(""));
-  parallel_blocks(context, voxels.size(), 4096, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      double sum = 0.0;
-      double squares = 0.0;
-      const int n_used = series.n_volumes - n_dummies;
-      const double first = series.volume(n_dummies)[voxels[n]];
-      for (int t = n_dummies; t < series.n_volumes; ++t) {
-        const double x = series.volume(t)[voxels[n]] - first;
-        sum += x;
-        squares += x * x;
-      }
-      const double mean = sum / n_used;
-      const double variance = (squares - sum * mean) / std::max(1, n_used - 1);
-      if (variance > 0.0) tsnr[n] = (mean + first) / std::sqrt(variance);
-    }
-  });
-  return median(std::move(tsnr));
-}
-
 class RunChain {
 public:
   RunChain(const Study& study, const bids::ParticipantSession& session, const bids::BoldRun& run,
@@ -238,7 +214,18 @@ public:
     add_stage(extraction::kStage, keys.result);
     out_.result = study_.cache.value<RunResult>(keys.result, [&] { return compute(opened, keys); });
     if (study_.write_volumes != "none") write_volumes(opened, keys);
-    check(out_.result);
+    check_alignment(c_.gates, run_.run_id, out_.result);
+    add_stage(run_quality::kStage, keys.quality);
+    out_.quality = study_.cache.value<RunQuality>(keys.quality, [&] {
+      if (!estimates_) estimates_ = estimate(opened, keys);
+      if (!native_) {
+        combine(opened, *estimates_);
+        (void)correct_slices(estimates_->dummies.n);
+        make_native(*estimates_);
+      }
+      return timed(out_.resources, "run_quality", run_.run_id,
+                   [&] { return quality_of_run(*native_, out_.result, c_, context_); });
+    });
     return std::move(out_);
   }
 
@@ -362,92 +349,20 @@ private:
     result.coreg_cost = e.coreg.cost;
     result.mirror_gain = e.coreg.mirror_similarity_gain;
     result.coreg_displacement_mm = e.coreg.header_displacement_mm;
-    result.dropout = dropout_of(e);
-    result.template_coverage = template_coverage_of(e);
+    result.dropout = dropout_of(anatomy_.fit.mask, e.mask.mask, e.coreg.bold_to_t1w, context_);
+    result.template_coverage =
+        template_coverage_of(study_.target.mask, e.mask.mask.grid, target_to_ref(e), context_);
     result.warnings.insert(result.warnings.end(), e.distortion.warnings.begin(),
                            e.distortion.warnings.end());
     result.warnings.insert(result.warnings.end(), e.warnings.begin(), e.warnings.end());
     result.notes.insert(result.notes.end(), e.distortion.notes.begin(), e.distortion.notes.end());
-    note_doubts(e.motion, e.coreg, e.mask, result);
+    note_doubts(report_.n_nonfinite, e.motion, e.coreg, e.mask, anatomy_, result);
     combine(opened, e);
     result.slice_reference_s = correct_slices(e.dummies.n);
     add_confounds(e, result);
     add_series(e, result);
-    note_gaps(result);
+    note_gaps(study_, result);
     return result;
-  }
-
-  // Share of the T1w's brain inside the field of view that is too dark for the BOLD mask.
-  [[nodiscard]] double dropout_of(const Estimates& e) const {
-    const Mask& bold = e.mask.mask;
-    const Mask carried =
-        resample_mask(anatomy_.fit.mask, bold.grid, PointMap{{e.coreg.bold_to_t1w}}, context_);
-    const Mask inner = erode(carried, kDropoutRim_mm, context_);
-    std::size_t n = 0;
-    std::size_t dark = 0;
-    for (std::size_t v = 0; v < inner.data.size(); ++v) {
-      if (inner.data[v] == 0) continue;
-      ++n;
-      dark += bold.data[v] == 0 ? 1 : 0;
-    }
-    return n == 0 ? std::nan("") : static_cast<double>(dark) / static_cast<double>(n);
-  }
-
-  [[nodiscard]] double template_coverage_of(const Estimates& e) const {
-    const Mask& mask = study_.target.mask;
-    std::vector<std::size_t> voxels = indices_of(mask);
-    std::size_t n = 0;
-    for (std::size_t v = 0; v < voxels.size(); v += kCoverageStride) voxels[n++] = voxels[v];
-    voxels.resize(n);
-    PointMap target_to_ref = anatomy_.fit.normalization.template_to_moving;
-    target_to_ref.then(Affine(e.coreg.bold_to_t1w.inverse()));
-    const Grid& bold = e.mask.mask.grid;
-    const auto at = source_coordinates(bold, mask.grid, voxels, target_to_ref, context_);
-    std::size_t seen = 0;
-    for (std::size_t v = 0; v < n; ++v) {
-      const double* x = at.data() + 3 * v;
-      seen += inside_image(bold.shape, x[0], x[1], x[2]) ? 1 : 0;
-    }
-    return n == 0 ? std::nan("") : static_cast<double>(seen) / static_cast<double>(n);
-  }
-
-  // What is there but weak: signal, and coverage of the circuit regions.
-  void note_gaps(RunResult& result) const {
-    if (result.tsnr < c_.gates.warn_tsnr) {
-      result.warnings.push_back("temporal SNR is " + std::to_string(result.tsnr).substr(0, 5) +
-                                ", expected at least " +
-                                std::to_string(c_.gates.warn_tsnr).substr(0, 5));
-    }
-    const auto of_brain = [&result](double value, const std::string& what) {
-      result.warnings.push_back(std::to_string(static_cast<int>(std::lround(100.0 * value))) +
-                                " % of the " + what);
-    };
-    if (result.dropout > c_.gates.warn_dropout) {
-      of_brain(result.dropout, "brain in the field of view has no signal");
-    }
-    if (result.template_coverage < c_.gates.warn_template_coverage) {
-      of_brain(1.0 - result.template_coverage, "template's brain is outside the field of view");
-    }
-    if (result.fwhm_mm > c_.gates.warn_fwhm_mm) {
-      result.warnings.push_back("the noise is smooth over " +
-                                std::to_string(result.fwhm_mm).substr(0, 4) +
-                                " mm: was the series smoothed before?");
-    }
-    if (result.coreg_displacement_mm > c_.gates.warn_coreg_displacement_mm) {
-      result.warnings.push_back(
-          "the headers of BOLD and T1w disagree by " +
-          std::to_string(static_cast<int>(std::lround(result.coreg_displacement_mm))) + " mm");
-    }
-    const auto& sets = study_.target.sets;
-    for (std::size_t s = 0; s < sets.size(); ++s) {
-      if (sets[s].name != "circuits") continue;
-      std::string low;
-      for (std::size_t r = 0; r < sets[s].regions.size(); ++r) {
-        if (result.coverage[s][r] < c_.extraction.min_coverage)
-          low += " " + sets[s].regions[r].label;
-      }
-      if (!low.empty()) result.warnings.push_back("circuit regions without enough coverage:" + low);
-    }
   }
 
   void write_volumes(const Opened& opened, const Keys& keys) {
@@ -467,82 +382,47 @@ private:
     write_run_volumes(study_, session_, run_, volumes, context_);
   }
 
-  void note_doubts(const head_motion::Outputs& motion, const coregistration::Outputs& coreg,
-                   const bold_mask::Outputs& mask, RunResult& result) const {
-    if (report_.n_nonfinite > 0) {
-      result.warnings.push_back(std::to_string(report_.n_nonfinite) +
-                                " voxel values are NaN or infinite, taken as 0");
-    }
-    if (motion.n_failed > 0) {
-      result.warnings.push_back("head motion did not settle in " + std::to_string(motion.n_failed) +
-                                " volumes");
-    }
-    if (coreg.doubtful) result.warnings.push_back("coregistration is doubtful: " + coreg.reason);
-    if (mask.doubtful)
-      result.warnings.push_back("the brain mask of the BOLD reference is doubtful");
-    for (const std::string& warning : anatomy_.warnings) result.warnings.push_back(warning);
+  [[nodiscard]] PointMap target_to_ref(const Estimates& e) const {
+    PointMap map = anatomy_.fit.normalization.template_to_moving;
+    map.then(Affine(e.coreg.bold_to_t1w.inverse()));
+    return map;
+  }
+
+  void make_native(const Estimates& e) {
+    native_ = timed(out_.resources, "bold_resampling_native", run_.run_id, [&] {
+      return native_run({VolumeSource(bold()), e.mask.mask, e.coreg.bold_to_t1w, e.motion,
+                         e.distortion, anatomy_},
+                        c_, context_);
+    });
   }
 
   void add_confounds(const Estimates& e, RunResult& result) {
-    const head_motion::Outputs& motion = e.motion;
-    const Mask& brain = e.mask.mask;
-    const Grid& grid = brain.grid;
-    const std::vector<std::size_t> voxels = indices_of(brain);
-    const auto at = distortion_at(e.distortion, grid, voxels, PointMap{}, context_);
-    const bold_resampling::Inputs inputs{bold(),
-                                         grid,
-                                         voxels,
-                                         PointMap{},
-                                         motion.ref_to_volume,
-                                         at.shift_voxels,
-                                         at.factor,
-                                         e.distortion.map.axis};
-    const Series native = timed(out_.resources, "bold_resampling_native", run_.run_id,
-                                [&] { return bold_resampling::to_series(inputs, context_); });
-    const PointMap bold_to_t1w = PointMap{}.then(e.coreg.bold_to_t1w);
-    const Mask csf = carried_mask(anatomy_.csf, grid, bold_to_t1w, c_.tissue_masks.csf_threshold,
-                                  brain, context_);
-    const Mask white = carried_mask(anatomy_.white_matter, grid, bold_to_t1w,
-                                    c_.tissue_masks.white_matter_threshold, brain, context_);
-    const auto signals =
-        tissue_signals::run({&native, &csf, &white, &brain}, c_.tissue_signals, context_);
-    const auto change = dvars::run({&native, &brain}, c_.dvars, context_);
-    const Eigen::Map<const Eigen::MatrixXd> table(motion.motion.data(), motion.motion.rows(),
-                                                  motion.motion.cols());
-    const auto fd = framewise_displacement::run({table}, c_.framewise_displacement, context_);
-    confounds::Inputs columns{table};
-    columns.framewise_displacement = fd.fd_mm;
-    columns.rmsd = motion.rmsd_mm;
-    columns.dvars = change.dvars;
-    columns.std_dvars = change.std_dvars;
-    columns.csf = signals.csf.mean;
-    columns.white_matter = signals.white_matter.mean;
-    columns.global_signal = signals.global_signal.mean;
-    columns.n_dummy = result.n_dummies;
-    columns.tr_s = result.tr_s;
-    auto assembled = confounds::run(columns, c_.confounds, context_);
-    result.confound_names = std::move(assembled.names);
-    result.confounds = std::move(assembled.values);
-    result.mean_fd_mm = assembled.mean_fd_mm;
-    result.mean_std_dvars = assembled.mean_std_dvars;
-    result.tsnr = median_tsnr(native, brain, result.n_dummies, context_);
-    if (result.n_volumes - result.n_dummies >= 4) {
-      result.fwhm_mm = smoothness::run({native, brain, result.n_dummies}, context_).mean_mm;
-    } else {
-      result.fwhm_mm = std::nan("");
+    make_native(e);
+    auto found = timed(out_.resources, "confounds", run_.run_id, [&] {
+      return confounds_of_run(*native_, e.motion, result.n_dummies, result.tr_s, c_, context_);
+    });
+    result.confound_names = std::move(found.table.names);
+    result.confounds = std::move(found.table.values);
+    result.confound_metadata = std::move(found.metadata);
+    result.notes.insert(result.notes.end(), found.notes.begin(), found.notes.end());
+    result.mean_fd_mm = found.table.mean_fd_mm;
+    result.mean_std_dvars = found.table.mean_std_dvars;
+    result.tsnr = median_tsnr(native_->series, native_->brain, result.n_dummies, context_);
+    result.fwhm_mm = std::nan("");
+    if (result.n_volumes - result.n_dummies >= kFewestForSmoothness) {
+      result.fwhm_mm =
+          smoothness::run({native_->series, native_->brain, result.n_dummies}, context_).mean_mm;
     }
   }
 
   void add_series(const Estimates& e, RunResult& result) {
     const Mask& brain = e.mask.mask;
     const TargetSpace& target = study_.target;
-    PointMap target_to_ref = anatomy_.fit.normalization.template_to_moving;
-    target_to_ref.then(Affine(e.coreg.bold_to_t1w.inverse()));
+    const PointMap to_ref = target_to_ref(e);
     Grid line;
     line.shape = {static_cast<int>(target.voxels.size()), 1, 1};
     Mask covered(line, 0);
-    const auto at =
-        source_coordinates(brain.grid, target.grid, target.voxels, target_to_ref, context_);
+    const auto at = source_coordinates(brain.grid, target.grid, target.voxels, to_ref, context_);
     for (std::size_t n = 0; n < target.voxels.size(); ++n) {
       const double* x = at.data() + 3 * n;
       if (!inside_image(brain.grid.shape, x[0], x[1], x[2])) continue;
@@ -551,49 +431,24 @@ private:
       };
       covered.data[n] = brain.data[brain.grid.index(axis(0), axis(1), axis(2))];
     }
-    std::vector<extraction::ParcelAccumulator> accumulators;
-    for (const auto& regions : target.compact) {
-      accumulators.emplace_back(regions, target.voxels.size(), &covered, bold().n_volumes,
-                                c_.extraction);
-    }
+    RegionSeries regions(target.compact, target.voxels.size(), covered, bold().n_volumes, c_);
     const auto distorted =
-        distortion_at(e.distortion, target.grid, target.voxels, target_to_ref, context_);
+        distortion_at(e.distortion, target.grid, target.voxels, to_ref, context_);
     const bold_resampling::Inputs inputs{bold(),
                                          target.grid,
                                          target.voxels,
-                                         target_to_ref,
+                                         to_ref,
                                          e.motion.ref_to_volume,
                                          distorted.shift_voxels,
                                          distorted.factor,
                                          e.distortion.map.axis};
     timed(out_.resources, "extraction", run_.run_id, [&] {
       bold_resampling::for_each_volume(inputs, context_, [&](int t, std::span<const float> values) {
-        for (auto& accumulator : accumulators) accumulator.add(t, 0, values);
+        regions.add(t, 0, values);
       });
       return true;
     });
-    for (const auto& accumulator : accumulators) {
-      extraction::Outputs parcels = accumulator.finish();
-      result.series.push_back(std::move(parcels.parcel_series));
-      result.coverage.emplace_back(parcels.coverage.data(),
-                                   parcels.coverage.data() + parcels.coverage.size());
-    }
-  }
-
-  void check(const RunResult& result) const {
-    if (result.coreg_dice < c_.gates.min_coreg_dice) {
-      throw Error(ErrorKind::gate, run_.run_id + ": BOLD and T1w brain masks overlap with Dice " +
-                                       std::to_string(result.coreg_dice).substr(0, 5) +
-                                       ", expected at least " +
-                                       std::to_string(c_.gates.min_coreg_dice).substr(0, 5));
-    }
-    if (result.mirror_gain > c_.gates.max_mirror_gain) {
-      throw Error(ErrorKind::gate,
-                  run_.run_id + ": left and right look exchanged against the T1w (similarity " +
-                      std::to_string(result.mirror_gain).substr(0, 6) +
-                      " higher when mirrored, expected at most gates.max_mirror_gain = " +
-                      std::to_string(c_.gates.max_mirror_gain).substr(0, 6) + ")");
-    }
+    regions.finish(result.n_dummies, context_, result);
   }
 
   const Study& study_;
@@ -609,6 +464,7 @@ private:
   bool corrected_ = false;
   Volume t2star_ms_;
   std::optional<Estimates> estimates_;
+  std::optional<NativeRun> native_;
   image_io::ReadReport report_;
   double tr_s_ = 0.0;
 };
@@ -621,8 +477,10 @@ std::string run_key(const Study& study, const bids::ParticipantSession& session,
   return keys_of(study, opened, anatomy_key(study, session)).result;
 }
 
-bool run_is_cached(const Study& study, const std::string& key) {
-  return study.cache.load(key).has_value();
+bool run_is_cached(const Study& study, const bids::ParticipantSession& session,
+                   const bids::BoldRun& run) {
+  const Keys keys = keys_of(study, open_run(study, session, run), anatomy_key(study, session));
+  return study.cache.load(keys.result).has_value() && study.cache.load(keys.quality).has_value();
 }
 
 RunOutput process_run(const Study& study, const bids::ParticipantSession& session,
@@ -646,8 +504,14 @@ std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {
       {shape.n_voxels, shape.n_volumes,
        std::max(study.target.voxels.size(), largest_output_voxels(study)), threads},
       {});
-  work = std::max(work, series + resampling +
-                            dvars::peak_bytes({shape.n_volumes, shape.n_voxels / 3}, c.dvars));
+  // The corrected series is held beside the raw one while confounds and quality are measured.
+  const std::size_t in_brain = shape.n_voxels / 3;
+  std::size_t measuring = dvars::peak_bytes({shape.n_volumes, in_brain}, c.dvars);
+  measuring = std::max(measuring, compcor::peak_bytes({shape.n_volumes, in_brain}, c.compcor));
+  measuring = std::max(measuring, quality_bytes(shape, c));
+  measuring =
+      std::max(measuring, region_series_bytes(study.target.voxels.size(), shape.n_volumes, c));
+  work = std::max(work, series + resampling + measuring);
   if (shape.n_echoes > 1) {
     work = std::max(work, series + resampling +
                               multi_echo::peak_bytes(

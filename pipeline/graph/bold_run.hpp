@@ -2,6 +2,8 @@
 // interpolation to the native grid (confounds) and one to template space (region series).
 #pragma once
 
+#include <cmath>
+
 #include "pipeline/graph/anatomy.hpp"
 #include "pipeline/graph/study.hpp"
 
@@ -14,6 +16,7 @@ struct RunResult {
   double tr_s = 0.0;
   double tsnr = 0.0;
   double coreg_dice = 0.0;
+  double norm_dice = std::nan(""); // of a run preprocessed elsewhere: its mask and the template's
   double coreg_cost = 0.0;
   double mirror_gain = 0.0; // of the similarity when left and right are exchanged
   double coreg_displacement_mm = 0.0;
@@ -26,14 +29,24 @@ struct RunResult {
   double slice_reference_s = 0.0; // volume t stands for t * tr_s + this; NaN: not corrected
   std::vector<std::string> confound_names;
   Eigen::MatrixXd confounds;                 // T x K
+  std::string confound_metadata;             // JSON, see confounds_of_run
   std::vector<Eigen::MatrixXf> series;       // by set of the target space: T x R
   std::vector<std::vector<double>> coverage; // by set: R
   std::vector<std::string> warnings;
   std::vector<std::string> notes; // of no concern for the status
 };
 
+void archive(cache::Archive& a, RunResult& r);
+
+// Kept in the cache apart from RunResult: the carpet depends on the denoising.
+struct RunQuality {
+  std::map<std::string, double> values; // see run_quality::named; empty when there is too little
+  store::Carpet carpet;
+};
+
 struct RunOutput {
   RunResult result;
+  RunQuality quality;
   std::vector<store::StageRecord> stages;
   std::vector<store::ResourceRecord> resources;
   std::vector<store::InputRecord> inputs;
@@ -42,7 +55,9 @@ struct RunOutput {
 // Key of the run's result; reads (or remembers) the digests of image and T1w.
 [[nodiscard]] std::string run_key(const Study& study, const bids::ParticipantSession& session,
                                   const bids::BoldRun& run);
-[[nodiscard]] bool run_is_cached(const Study& study, const std::string& key);
+// Nothing of the run needs its images. Errors as run_key.
+[[nodiscard]] bool run_is_cached(const Study& study, const bids::ParticipantSession& session,
+                                 const bids::BoldRun& run);
 
 // Errors: input when the run cannot be processed, gate when its alignment is not good enough.
 [[nodiscard]] RunOutput process_run(const Study& study, const bids::ParticipantSession& session,

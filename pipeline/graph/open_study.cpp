@@ -6,6 +6,7 @@
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/config/taxonomy_json.hpp"
+#include "pipeline/graph/derived_run.hpp"
 #include "pipeline/graph/target_space.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
@@ -88,6 +89,33 @@ void index_all_derivatives(const std::vector<std::string>& arguments, Study& stu
   }
 }
 
+// A dataset of derivatives is a source of preprocessed series itself; a run whose T1w is missing
+// may find one in --derivatives.
+void add_own_derivatives(Study& study, const Context& context) {
+  if (study.index.description.dataset_type == "derivative") {
+    study.derivatives.insert(study.derivatives.begin(),
+                             bids::index_derivatives("dataset", study.index.root, context));
+  } else if (study.derivatives.empty() || study.config.input.bold == "raw") {
+    return;
+  }
+  for (bids::ParticipantSession& session : study.index.sessions) {
+    if (!session.runs.empty()) session.problem.clear();
+  }
+}
+
+// Where the participants are: fMRIPrep before 21 put them into fmriprep/.
+fs::path dataset_root(const fs::path& folder) {
+  std::error_code code;
+  const auto has_people = [&code](const fs::path& root) {
+    for (const auto& entry : fs::directory_iterator(root, code)) {
+      if (entry.path().filename().string().starts_with("sub-")) return true;
+    }
+    return false;
+  };
+  if (!has_people(folder) && has_people(folder / "fmriprep")) return folder / "fmriprep";
+  return folder;
+}
+
 // From the output folder to the dataset when both lie near each other; else the dataset's folder
 // alone, for paths of the machine do not enter outputs.
 std::string raw_link(const Study& study) {
@@ -132,7 +160,7 @@ std::vector<std::string> admitted_columns(const config::Config& config,
 std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const Context& context) {
   bids::IndexOptions options = request.index;
   if (options.selection.tasks.empty()) options.selection.tasks = request.config.input.task_id;
-  bids::BidsIndex index = bids::index_dataset(request.bids_dir, options, context);
+  bids::BidsIndex index = bids::index_dataset(dataset_root(request.bids_dir), options, context);
   bids::keep_shard(index, request.shard, request.n_shards);
   const fs::path work = request.work_dir.empty() ? request.out / ".boldmill" : request.work_dir;
 
@@ -149,6 +177,7 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
                 "minimal or all with it");
   }
   index_all_derivatives(request.derivatives, *study, context);
+  add_own_derivatives(*study, context);
   if (!dry && request.use_cache) study->digests.keep_in(work / "digests");
   study->taxonomy = load_taxonomy(study->config);
   store::CohortHeader& header = study->header;
@@ -176,6 +205,7 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
 
 void finish_study(Study& study, const Context& context) {
   study.target = prepare_target(study.config, study.taxonomy, study.cache, context);
+  find_derived_runs(study, context);
   study.header.config_json = config::to_json(study.config).dump();
   study.header.config_sha256 = cache::sha256_hex(study.header.config_json);
   study.header.atlases = atlas_records(study.target);

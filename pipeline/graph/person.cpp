@@ -4,6 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "pipeline/graph/connectivity_of_task.hpp"
+#include "pipeline/graph/derived_run.hpp"
+#include "pipeline/graph/nuisance.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
 
@@ -97,6 +100,8 @@ private:
     const RunOutput& output = std::get<RunOutput>(inputs_.runs[r]);
     take(output.stages, output.resources, output.inputs);
     fill(output.result, record);
+    record.quality = output.quality.values;
+    record.carpet = output.quality.carpet;
     denoise(r, output.result, record);
     person_.runs.push_back(std::move(record));
   }
@@ -110,6 +115,7 @@ private:
     record.slice_reference_s = result.slice_reference_s;
     record.tsnr = result.tsnr;
     record.coreg_dice = result.coreg_dice;
+    if (!std::isnan(result.norm_dice)) record.norm_dice = result.norm_dice;
     record.coreg_displacement_mm = result.coreg_displacement_mm;
     record.mirror_gain = result.mirror_gain;
     record.template_coverage = result.template_coverage;
@@ -117,7 +123,7 @@ private:
     record.fwhm_mm = result.fwhm_mm;
     record.confound_names = result.confound_names;
     record.confounds = result.confounds;
-    record.fd_above_threshold = fd_share(result);
+    record.confound_metadata = result.confound_metadata;
     record.status = result.warnings.empty() ? "ok" : "warning";
     std::vector<std::string> said = result.warnings;
     said.insert(said.end(), result.notes.begin(), result.notes.end());
@@ -127,37 +133,35 @@ private:
     }
   }
 
-  [[nodiscard]] double fd_share(const RunResult& result) const {
-    const int column = confounds::column_index(result.confound_names, "framewise_displacement");
-    int above = 0;
-    int n = 0;
-    for (int t = result.n_dummies; t < result.n_volumes; ++t, ++n) {
-      above += result.confounds(t, column) > c_.gates.fd_exclusion_mm ? 1 : 0;
-    }
-    return n == 0 ? kNaN : static_cast<double>(above) / n;
-  }
-
   void exclude(store::RunRecord& record, const std::string& status, const std::string& why) const {
     record.reason += (record.reason.empty() ? "" : "; ") + why;
     record.status = status;
   }
 
+  // The filtered traces beside the original ones, as XCP-D names them.
+  static void add_filtered(const Nuisance& nuisance, store::RunRecord& record) {
+    for (const char* name :
+         {"trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "framewise_displacement"}) {
+      const int column = confounds::column_index(nuisance.names, name);
+      if (column < 0) continue;
+      record.confound_names.push_back(std::string(name) + "_filtered");
+      record.confounds.conservativeResize(Eigen::NoChange, record.confounds.cols() + 1);
+      record.confounds.rightCols(1) = nuisance.values.col(column);
+    }
+  }
+
   void denoise(std::size_t r, const RunResult& result, store::RunRecord& record) {
-    nuisance_regression::DesignInputs inputs;
-    inputs.confound_names = &result.confound_names;
-    new (&inputs.confounds) Eigen::Map<const Eigen::MatrixXd>(
-        result.confounds.data(), result.confounds.rows(), result.confounds.cols());
-    inputs.n_dummy = result.n_dummies;
-    inputs.tr_s = result.tr_s;
-    auto outcome =
-        capture([&] { return nuisance_regression::make_design(inputs, c_.nuisance_regression); });
+    auto filtered = filtered_confounds(c_, result, context_);
+    record.fd_above_threshold = moving_share(c_, filtered, result.n_dummies);
+    if (filtered.filtered) add_filtered(filtered, record);
+    if (!filtered.note.empty()) exclude(record, "warning", filtered.note);
+    auto outcome = nuisance_of(c_, result, context_);
     if (const auto* failure = std::get_if<Failure>(&outcome)) {
-      if (failure->kind == ErrorKind::usage) throw Error(failure->kind, failure->message);
       record.kept.assign(static_cast<std::size_t>(result.n_volumes), 0);
       exclude(record, "excluded", failure->message);
       return;
     }
-    auto& design = std::get<nuisance_regression::Design>(outcome);
+    auto& design = std::get<Nuisance>(outcome).design;
     record.kept = design.keep;
     record.n_kept = design.n_kept;
     record.dof_left = design.dof_left;
@@ -200,34 +204,38 @@ private:
   }
 
   void add_matrix(const std::string& task, const std::string& atlas) {
-    std::vector<const DenoisedRun*> runs;
-    Eigen::Index rows = 0;
+    std::vector<volume_selection::Run> runs;
     for (const DenoisedRun& run : usable_) {
-      if (person_.runs[run.index].task != task) continue;
-      runs.push_back(&run);
-      rows += person_.runs[run.index].series.at(atlas).denoised.rows();
+      const store::RunRecord& record = person_.runs[run.index];
+      if (record.task != task) continue;
+      const Eigen::MatrixXf& part = record.series.at(atlas).denoised;
+      runs.push_back({{part.data(), part.rows(), part.cols()}, run.design.keep});
     }
-    const Eigen::Index columns = person_.runs[runs.front()->index].series.at(atlas).denoised.cols();
-    Eigen::MatrixXf stacked(rows, columns);
-    std::vector<std::uint8_t> keep;
-    Eigen::Index at = 0;
-    for (const DenoisedRun* run : runs) {
-      const Eigen::MatrixXf& part = person_.runs[run->index].series.at(atlas).denoised;
-      stacked.middleRows(at, part.rows()) = part;
-      at += part.rows();
-      keep.insert(keep.end(), run->design.keep.begin(), run->design.keep.end());
-    }
-    correlation::Inputs inputs{{stacked.data(), stacked.rows(), stacked.cols()}, keep, 0};
-    auto outcome = capture([&] { return correlation::run(inputs, c_.correlation, context_); });
-    if (const auto* failure = std::get_if<Failure>(&outcome)) {
+    const auto made = capture([&] {
+      return connectivity_of({runs, person_.participant_id + person_.session_id + task}, c_,
+                             context_);
+    });
+    if (const auto* failure = std::get_if<Failure>(&made)) {
       if (failure->kind != ErrorKind::gate) throw Error(failure->kind, failure->message);
-      return; // too few volumes; the run's reason already says how many there are
+      note_matrix(task, atlas, failure->message);
+      return;
     }
-    auto& matrix = std::get<correlation::Outputs>(outcome);
-    person_.connectivity.push_back(
-        {task, atlas, "correlation", std::move(matrix.correlation), matrix.n_volumes});
-    person_.connectivity.push_back(
-        {task, atlas, "fisher_z", std::move(matrix.fisher_z), matrix.n_volumes});
+    for (const Matrix& matrix : std::get<Matrices>(made).matrices) {
+      person_.connectivity.push_back({task, atlas, matrix.kind, matrix.edges, matrix.n_volumes});
+    }
+    for (const std::string& reason : std::get<Matrices>(made).refused) {
+      note_matrix(task, atlas, reason);
+    }
+  }
+
+  // On the first run of the task, for a matrix has no status of its own.
+  void note_matrix(const std::string& task, const std::string& atlas, const std::string& reason) {
+    for (const DenoisedRun& run : usable_) {
+      store::RunRecord& record = person_.runs[run.index];
+      if (record.task != task) continue;
+      exclude(record, "warning", "connectivity of " + atlas + ": " + reason);
+      return;
+    }
   }
 
   [[nodiscard]] bool is_rest(const std::string& task) const {
@@ -282,7 +290,10 @@ private:
 std::string person_key(const Study& study, const bids::ParticipantSession& session) {
   std::vector<std::string> parts;
   for (const bids::BoldRun& run : session.runs) {
-    const auto key = capture([&] { return run_key(study, session, run); });
+    const DerivedSource* source = derived_source(study, run);
+    const auto key = capture([&] {
+      return source != nullptr ? derived_run_key(study, *source) : run_key(study, session, run);
+    });
     parts.push_back(run.run_id + " " +
                     (std::holds_alternative<Failure>(key) ? std::string("failed")
                                                           : std::get<std::string>(key)));

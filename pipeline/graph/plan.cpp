@@ -5,6 +5,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/anatomy.hpp"
 #include "pipeline/graph/bold_run.hpp"
+#include "pipeline/graph/derived_run.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/bias_field.hpp"
 #include "stages/anatomy/brain_mask.hpp"
@@ -22,6 +23,7 @@ constexpr double kAnatomySecondsPerMillion = 0.2;
 constexpr double kAnatomySeconds = 9.0;
 constexpr double kRunSecondsPerMillion = 0.15;
 constexpr double kRunSeconds = 4.0;
+constexpr double kDerivedSecondsPerMillion = 0.01; // reading a compressed series
 constexpr std::size_t kPersonBytes = std::size_t{64} << 20U;
 constexpr std::size_t kCohortBytes = std::size_t{256} << 20U;
 
@@ -56,6 +58,10 @@ const std::vector<std::string>& person_stages() {
 PlanNode anatomy_node(const Study& study, std::size_t s) {
   const bids::ParticipantSession& session = study.index.sessions[s];
   PlanNode node{TaskKind::anatomy, "anatomy:" + session.id, s, 0, {}, anatomy_stages(), 0, 0.0, ""};
+  if (!anatomy_is_needed(study, session)) {
+    node.stages = {"not needed"};
+    return node;
+  }
   const auto header =
       capture([&] { return image_io::read_header(study.index.absolute(t1w_of(session))); });
   if (const auto* failure = std::get_if<Failure>(&header)) {
@@ -69,10 +75,34 @@ PlanNode anatomy_node(const Study& study, std::size_t s) {
   return node;
 }
 
+void plan_derived(const Study& study, const DerivedSource& source, PlanNode& node) {
+  node.stages = {"derived_run", versioned(extraction::kStage)};
+  node.problem.clear();
+  if (!source.files.bold) {
+    node.problem = source.files.missing.empty() ? "" : source.files.missing.front();
+    return;
+  }
+  const auto header =
+      capture([&] { return image_io::read_header(source.index->absolute(*source.files.bold)); });
+  if (const auto* failure = std::get_if<Failure>(&header)) {
+    node.problem = failure->message;
+    return;
+  }
+  const auto& h = std::get<image_io::NiftiHeader>(header);
+  const RunShape shape{h.grid.n_voxels(), static_cast<std::size_t>(h.n_volumes), 1};
+  node.peak_bytes = derived_run_peak_bytes(study, shape);
+  node.estimated_s = kDerivedSecondsPerMillion * 1e-6 * static_cast<double>(shape.n_voxels) *
+                     static_cast<double>(shape.n_volumes);
+}
+
 PlanNode run_node(const Study& study, std::size_t s, std::size_t r, std::size_t anatomy) {
   const bids::BoldRun& run = study.index.sessions[s].runs[r];
   PlanNode node{TaskKind::bold_run, "bold:" + run.run_id, s, r, {anatomy}, run_stages(), 0, 0.0,
                 run.file.problem};
+  if (const DerivedSource* source = derived_source(study, run)) {
+    plan_derived(study, *source, node);
+    return node;
+  }
   if (!node.problem.empty()) return node;
   const auto header =
       capture([&] { return image_io::read_header(study.index.absolute(run.file)); });

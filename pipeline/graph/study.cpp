@@ -61,4 +61,17 @@ fs::path Study::shard_path(const bids::ParticipantSession& session) const {
   return folder / (bids::safe_component(session.id) + ".h5");
 }
 
+std::shared_ptr<const GridRegions::Sets> GridRegions::find(const Grid& grid) const {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [known, sets] : known_) {
+    if (known.same_as(grid)) return sets;
+  }
+  return nullptr;
+}
+
+void GridRegions::keep(const Grid& grid, std::shared_ptr<const Sets> sets) {
+  const std::scoped_lock lock(mutex_);
+  known_.emplace_back(grid, std::move(sets));
+}
+
 } // namespace boldmill::graph

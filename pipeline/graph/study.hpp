@@ -3,7 +3,10 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -54,6 +57,28 @@ private:
   std::unordered_map<std::string, image_io::FileDigest> known_;
 };
 
+// A run that was preprocessed elsewhere.
+struct DerivedSource {
+  const bids::DerivativesIndex* index = nullptr;
+  bids::DerivedRun files;
+  std::optional<bids::BidsFile> aroma; // of any --derivatives, below aroma_root
+  std::filesystem::path aroma_root;
+  std::string aroma_name;
+};
+
+// The regions of the target's sets on other grids of the same space. Thread-safe; the same grid
+// may be computed twice, with the same result.
+class GridRegions {
+public:
+  using Sets = std::vector<std::vector<Region>>; // as TargetSpace::sets, empty where none is left
+  [[nodiscard]] std::shared_ptr<const Sets> find(const Grid& grid) const;
+  void keep(const Grid& grid, std::shared_ptr<const Sets> sets);
+
+private:
+  mutable std::mutex mutex_;
+  std::vector<std::pair<Grid, std::shared_ptr<const Sets>>> known_;
+};
+
 struct Study {
   config::Config config;
   taxonomy::Taxonomy taxonomy;
@@ -66,7 +91,9 @@ struct Study {
   bool force = false;
   std::string write_volumes = "none";
   std::vector<bids::DerivativesIndex> derivatives; // searched in this order, see precomputed.hpp
-  std::vector<OutputSpace> output_spaces;          // where images are written, see write_volumes
+  std::map<std::string, DerivedSource> derived;    // by run_id, see derived_run.hpp
+  mutable GridRegions grid_regions;
+  std::vector<OutputSpace> output_spaces; // where images are written, see write_volumes
 
   [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;
 };

@@ -110,6 +110,50 @@ RegionSet taxonomy_regions(const taxonomy::Taxonomy& taxonomy, const RegionSet& 
   return set;
 }
 
+struct RegionRequest {
+  const config::Config& config;
+  const taxonomy::Taxonomy& taxonomy;
+  const cache::Cache& cache;
+};
+
+// The atlases of the configuration, then the circuits, on a grid in the space of `chosen`.
+std::vector<RegionSet> region_sets(const RegionRequest& request,
+                                   const std::vector<spaces::TemplateInfo>& templates,
+                                   const spaces::TemplateInfo& chosen, const Grid& grid,
+                                   const Context& context) {
+  const auto& [config, taxonomy, cache] = request;
+  const auto atlases = spaces::find_atlases(spaces::default_search_path());
+  std::vector<RegionSet> sets;
+  Warps warps(config, cache, context);
+  for (const std::string& name : config.target.atlases) {
+    spaces::AtlasInfo atlas;
+    if (name == "file") {
+      spaces::AtlasFiles files;
+      if (!config.files.contains("atlas")) {
+        throw Error(ErrorKind::usage, "target.atlases: \"file\" needs --path atlas=FILE");
+      }
+      files.image = config.files.at("atlas").path;
+      if (config.files.contains("atlas_labels")) files.table = config.files.at("atlas_labels").path;
+      files.space = chosen.space;
+      atlas = spaces::atlas_from_files(files);
+    } else {
+      atlas = spaces::select_atlas(atlases, name);
+    }
+    const auto route = spaces::atlas_route(atlas, chosen, templates);
+    sets.push_back(
+        spaces::atlas_regions(route, warps.of(route.warp), grid, config.label_atlas, context));
+  }
+  const auto* masks = file_of(config, "circuit_masks");
+  const auto route = spaces::circuit_route(chosen, templates, atlases,
+                                           masks == nullptr ? fs::path() : fs::path(masks->path));
+  const spaces::SpaceMap* facts = warps.of(route.facts_warp);
+  const spaces::SpaceMap* amygdala = route.amygdala ? warps.of(route.amygdala->warp) : nullptr;
+  sets.push_back(
+      taxonomy_regions(taxonomy, spaces::circuit_region_set(route, facts, amygdala, grid,
+                                                            config.circuit_regions, context)));
+  return sets;
+}
+
 } // namespace
 
 std::vector<spaces::TemplateInfo> installed_templates(const config::Config& config) {
@@ -189,9 +233,7 @@ taxonomy::Taxonomy load_taxonomy(config::Config& config) {
 TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& taxonomy,
                            const cache::Cache& cache, const Context& context) {
   for (auto& [role, file] : config.files) identify_file(role, file);
-  const spaces::SearchPath search = spaces::default_search_path();
   const auto templates = installed_templates(config);
-  const auto atlases = spaces::find_atlases(search);
   const spaces::TemplateInfo chosen = target_template(config, templates);
 
   TargetSpace target;
@@ -203,33 +245,7 @@ TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& tax
   target.mask = std::move(images.mask);
   target.grid = regular_grid_over(target.brain.grid, config.target.spacing_mm);
 
-  Warps warps(config, cache, context);
-  for (const std::string& name : config.target.atlases) {
-    spaces::AtlasInfo atlas;
-    if (name == "file") {
-      spaces::AtlasFiles files;
-      if (!config.files.contains("atlas")) {
-        throw Error(ErrorKind::usage, "target.atlases: \"file\" needs --path atlas=FILE");
-      }
-      files.image = config.files.at("atlas").path;
-      if (config.files.contains("atlas_labels")) files.table = config.files.at("atlas_labels").path;
-      files.space = chosen.space;
-      atlas = spaces::atlas_from_files(files);
-    } else {
-      atlas = spaces::select_atlas(atlases, name);
-    }
-    const auto route = spaces::atlas_route(atlas, chosen, templates);
-    target.sets.push_back(spaces::atlas_regions(route, warps.of(route.warp), target.grid,
-                                                config.label_atlas, context));
-  }
-  const auto* masks = file_of(config, "circuit_masks");
-  const auto route = spaces::circuit_route(chosen, templates, atlases,
-                                           masks == nullptr ? fs::path() : fs::path(masks->path));
-  const spaces::SpaceMap* facts = warps.of(route.facts_warp);
-  const spaces::SpaceMap* amygdala = route.amygdala ? warps.of(route.amygdala->warp) : nullptr;
-  target.sets.push_back(
-      taxonomy_regions(taxonomy, spaces::circuit_region_set(route, facts, amygdala, target.grid,
-                                                            config.circuit_regions, context)));
+  target.sets = region_sets({config, taxonomy, cache}, templates, chosen, target.grid, context);
   for (const RegionSet& set : target.sets) {
     target.notes.insert(target.notes.end(), set.notes.begin(), set.notes.end());
   }
@@ -242,6 +258,30 @@ TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& tax
       cache::node_key("tissue_priors", tissue::kStage.version, "{}", {target.template_key}),
       [&] { return tissue::template_priors(target.brain, target.mask, context); });
   return target;
+}
+
+std::shared_ptr<const GridRegions::Sets> regions_on(const Study& study, const Grid& grid,
+                                                    const Context& context) {
+  if (auto known = study.grid_regions.find(grid)) return known;
+  const auto templates = installed_templates(study.config);
+  const spaces::TemplateInfo chosen = target_template(study.config, templates);
+  const std::vector<RegionSet> made =
+      region_sets({study.config, study.taxonomy, study.cache}, templates, chosen, grid, context);
+  auto sets = std::make_shared<GridRegions::Sets>();
+  for (std::size_t s = 0; s < study.target.sets.size(); ++s) {
+    std::vector<Region>& regions = sets->emplace_back();
+    for (const Region& wanted : study.target.sets[s].regions) {
+      const auto found =
+          std::find_if(made[s].regions.begin(), made[s].regions.end(),
+                       [&](const Region& region) { return region.label == wanted.label; });
+      Region& region = regions.emplace_back();
+      if (found != made[s].regions.end()) region = *found;
+      region.label = wanted.label;
+      region.index = wanted.index;
+    }
+  }
+  study.grid_regions.keep(grid, sets);
+  return sets;
 }
 
 std::vector<store::AtlasRecord> atlas_records(const TargetSpace& target) {

@@ -14,6 +14,11 @@ namespace boldmill::graph {
 [[nodiscard]] TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& taxonomy,
                                          const cache::Cache& cache, const Context& context);
 
+// The regions of study.target.sets on a grid in the target's space; a region that has no voxel
+// there is empty.
+[[nodiscard]] std::shared_ptr<const GridRegions::Sets>
+regions_on(const Study& study, const Grid& grid, const Context& context);
+
 // The templates of the machine and of the configuration, and the one that is the target.
 [[nodiscard]] std::vector<spaces::TemplateInfo> installed_templates(const config::Config& config);
 [[nodiscard]] spaces::TemplateInfo

@@ -59,10 +59,10 @@ std::string probability_text(const Tissue& tissue) {
 }
 constexpr const char* kReferenceText = "BOLD reference, robust average of aligned volumes";
 
-std::array<Tissue, 3> tissues_of(const Anatomy& anatomy, const Volume& grey_matter) {
-  return {{{"GM", "gray matter", &grey_matter},
-           {"WM", "white matter", &anatomy.white_matter},
-           {"CSF", "cerebrospinal fluid", &anatomy.csf}}};
+std::array<Tissue, 3> named_tissues(const tissue::Outputs& tissues) {
+  return {{{"GM", "gray matter", &tissues.gm},
+           {"WM", "white matter", &tissues.wm},
+           {"CSF", "cerebrospinal fluid", &tissues.csf}}};
 }
 
 LabelImage segmentation(const std::array<Tissue, 3>& tissues, const Mask& mask) {
@@ -286,10 +286,10 @@ private:
 } // namespace
 
 void write_anatomy_volumes(const Study& study, const bids::ParticipantSession& session,
-                           const Anatomy& anatomy, const Volume& grey_matter,
+                           const Anatomy& anatomy, const tissue::Outputs& probabilities,
                            const Context& context) {
   const DerivativeFolder folder(study, session, "anat", session.id);
-  const std::array<Tissue, 3> tissues = tissues_of(anatomy, grey_matter);
+  const std::array<Tissue, 3> tissues = named_tissues(probabilities);
   const LabelImage labels = segmentation(tissues, anatomy.fit.mask);
   const AnatomyImages images{folder, anatomy, tissues, labels};
   write_native(images, Json::array({raw_uri(t1w_of(session))}));

@@ -11,15 +11,16 @@
 
 #include "pipeline/graph/anatomy.hpp"
 #include "pipeline/graph/distortion_of_run.hpp"
+#include "stages/anatomy/tissue.hpp"
 #include "stages/core/transform.hpp"
 #include "stages/functional/kernels/volume_source.hpp"
 
 namespace boldmill::graph {
 
-// Under sub-X/[ses-Y/]anat. Needs the anatomy's images, and grey matter on the T1w grid.
+// Under sub-X/[ses-Y/]anat. Needs the anatomy's T1w, and the tissues on its grid.
 // Errors: disk.
 void write_anatomy_volumes(const Study& study, const bids::ParticipantSession& session,
-                           const Anatomy& anatomy, const Volume& grey_matter,
+                           const Anatomy& anatomy, const tissue::Outputs& probabilities,
                            const Context& context);
 
 struct RunVolumes {

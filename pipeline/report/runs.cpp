@@ -94,6 +94,8 @@ std::vector<fs::path> write_confounds(const fs::path& out, const store::RunRecor
   Json json = Json::object();
   json["RepetitionTime"] = run.tr_s;
   json["Description"] = "confounds with fMRIPrep's column names; n/a is missing";
+  const Json columns = Json::parse(run.confound_metadata, nullptr, false);
+  if (columns.is_object()) json.update(columns);
   write_json(folder / (stem + ".json"), json);
   return {(folder / (stem + ".tsv")).lexically_relative(out),
           (folder / (stem + ".json")).lexically_relative(out)};

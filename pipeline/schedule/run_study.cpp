@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "pipeline/graph/derived_run.hpp"
 #include "pipeline/graph/person.hpp"
 #include "pipeline/store/shard.hpp"
 
@@ -80,9 +81,14 @@ private:
     case graph::TaskKind::bold_run:
       task.body = [this, &state, &session, r = node.run](const Context& context) {
         if (state.shard_is_current) return;
-        state.inputs.runs[r] =
-            graph::process_run(study_, session, session.runs[r],
-                               std::get<graph::Anatomy>(state.inputs.anatomy), context);
+        const bids::BoldRun& run = session.runs[r];
+        const graph::DerivedSource* source = graph::derived_source(study_, run);
+        if (source != nullptr) {
+          state.inputs.runs[r] = graph::process_derived_run(study_, run, *source, context);
+        } else {
+          state.inputs.runs[r] = graph::process_run(
+              study_, session, run, std::get<graph::Anatomy>(state.inputs.anatomy), context);
+        }
       };
       task.on_failure = [this, &state, r = node.run](const Failure& failure) {
         state.inputs.runs[r] = without_root(failure, study_.index.root);
@@ -107,14 +113,15 @@ private:
       state.shard_is_current = true;
       return;
     }
+    if (!graph::anatomy_is_needed(study_, session)) return;
     if (!session.problem.empty())
       throw Error(ErrorKind::input, session.id + ": " + session.problem);
     const bool needs_images =
         volumes ||
         std::any_of(session.runs.begin(), session.runs.end(), [&](const bids::BoldRun& run) {
-          const auto key = capture([&] { return graph::run_key(study_, session, run); });
-          return std::holds_alternative<std::string>(key) &&
-                 !graph::run_is_cached(study_, std::get<std::string>(key));
+          if (graph::derived_source(study_, run) != nullptr) return false;
+          const auto cached = capture([&] { return graph::run_is_cached(study_, session, run); });
+          return std::holds_alternative<bool>(cached) && !std::get<bool>(cached);
         });
     state.inputs.anatomy = graph::run_anatomy(study_, session, needs_images, context);
   }

@@ -101,6 +101,25 @@ void write_runs(const Group& root, const Dimension& run, People people) {
   });
 }
 
+// One column per measure that any run has.
+void write_quality(const Group& root, const Dimension& run, People people) {
+  std::set<std::string> names;
+  for (const PersonRecord& person : people) {
+    for (const RunRecord& record : person.runs) {
+      for (const auto& [name, value] : record.quality) names.insert(name);
+    }
+  }
+  if (names.empty()) return;
+  const Group group = root.create("quality");
+  for (const std::string& name : names) {
+    const auto values = per_run<double>(people, [&](const RunRecord& record) {
+      const auto found = record.quality.find(name);
+      return found == record.quality.end() ? kNaN : found->second;
+    });
+    group.write(name, {run}, Values(values));
+  }
+}
+
 void write_atlases(const Group& root, const CohortHeader& header) {
   if (header.atlases.empty()) return;
   const Group atlases = root.create("atlases");
@@ -264,6 +283,7 @@ void write_tables(const Group& root, const RootDimensions& dimensions, const Coh
                   Content content, People people) {
   write_participants(root, dimensions.row, header, content, people);
   write_runs(root, dimensions.run, people);
+  write_quality(root, dimensions.run, people);
   write_atlases(root, header);
   write_circuits(root, dimensions, people);
 }

@@ -30,6 +30,8 @@ void write_provenance(const Group& root, const CohortHeader& header,
                       std::span<const PersonRecord> people);
 // /timeseries/<atlas>/<run_id> and /confounds/<run_id>.
 void write_run(const Group& root, const RunRecord& run);
+// /carpet/<run_id>; not merged.
+void write_carpet(const Group& root, const RunRecord& run);
 
 struct ConnectivityLayout { // of one source and atlas
   std::string source, atlas;

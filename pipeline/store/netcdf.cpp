@@ -28,6 +28,7 @@ NumberType number_type(Values::Type type) { // the same in memory and on disk: l
   case Values::Type::float32: return {H5T_IEEE_F32LE, 4};
   case Values::Type::int32: return {H5T_STD_I32LE, 4};
   case Values::Type::int64: return {H5T_STD_I64LE, 8};
+  case Values::Type::int8: return {H5T_STD_I8LE, 1};
   case Values::Type::uint8: return {H5T_STD_U8LE, 1};
   }
   throw Error(ErrorKind::internal, "store: unknown number type");

@@ -28,7 +28,7 @@ using Attributes = std::vector<std::pair<std::string, std::string>>;
 
 // What is to be written, whatever its type.
 struct Values {
-  enum class Type { float64, float32, int32, int64, uint8 };
+  enum class Type { float64, float32, int32, int64, int8, uint8 };
   Type type = Type::float64;
   const void* data = nullptr; // nullptr: created, not filled
   Values(Type t, const void* d) : type(t), data(d) {}
@@ -36,6 +36,7 @@ struct Values {
   Values(const float* d) : type(Type::float32), data(d) {}
   Values(const std::int32_t* d) : type(Type::int32), data(d) {}
   Values(const std::int64_t* d) : type(Type::int64), data(d) {}
+  Values(const std::int8_t* d) : type(Type::int8), data(d) {}
   Values(const std::uint8_t* d) : type(Type::uint8), data(d) {}
   template <class T>
   Values(const std::vector<T>& d) : Values(d.data()) {}

@@ -184,6 +184,15 @@ RunTable CohortReader::runs() const {
     }();
     for (std::size_t r = 0; r < n; ++r) table.run[r].*field = values[r];
   });
+  if (exists(file, "/quality")) {
+    for (const std::string& name : children(file, "/quality")) {
+      const std::string path = "/quality/" + name;
+      const auto values = doubles(file, path, n);
+      for (std::size_t r = 0; r < n; ++r) {
+        table.run[r].quality[original_name(file, path)] = values[r];
+      }
+    }
+  }
   return table;
 }
 
@@ -216,6 +225,9 @@ void CohortReader::read_run(RunRecord& run) const {
     run.confound_names = read_strings(file, confounds + "/confound");
     run.confounds = read_matrix(file, confounds + "/values");
     if (exists(file, confounds + "/kept")) run.kept = read_uint8(file, confounds + "/kept");
+    if (exists(file, confounds + "/metadata")) {
+      run.confound_metadata = read_scalar_text(file, confounds + "/metadata");
+    }
   }
   for (const AtlasRecord& atlas : state_->header.atlases) {
     const std::string path = "/timeseries/" + safe_name(atlas.name) + "/" + id;

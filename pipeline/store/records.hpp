@@ -27,6 +27,14 @@ struct ParcelSeries {
   std::vector<double> coverage; // R, share of the region's voxels inside the run's brain mask
 };
 
+// Bytes of a carpet plot, a row per voxel; see stage carpet. Empty when not made.
+struct Carpet {
+  std::vector<std::int8_t> before, after; // rows x columns, row by row; after may be empty
+  std::vector<std::int32_t> tissue;       // rows, label of the voxel's tissue
+  int volumes_per_column = 1;
+  int volumes_per_column_after = 1; // of the volumes kept
+};
+
 struct RunRecord {
   std::string run_id; // "sub-01_ses-a_task-rest_run-1"
   std::string task;
@@ -56,7 +64,10 @@ struct RunRecord {
   std::string qc_rater;
   std::vector<std::string> confound_names;    // K
   Eigen::MatrixXd confounds;                  // T x K, NaN is missing
+  std::string confound_metadata;              // JSON object: column -> what a sidecar says of it
   std::vector<std::uint8_t> kept;             // T
+  std::map<std::string, double> quality;      // by name, see stage run_quality
+  Carpet carpet;                              // in shards only
   std::map<std::string, ParcelSeries> series; // by atlas name; absent when the run failed
 };
 

@@ -58,9 +58,30 @@ void write_confounds(const Group& root, const RunRecord& run) {
   const Dimension confound = group.dimension("confound", run.confound_names);
   const Dimension time = write_time(group, run, rows(run.confounds.rows()));
   group.write("values", {time, confound}, run.confounds);
+  if (!run.confound_metadata.empty()) group.scalar("metadata", run.confound_metadata);
 }
 
 } // namespace
+
+void write_carpet(const Group& root, const RunRecord& run) {
+  const Carpet& carpet = run.carpet;
+  if (carpet.tissue.empty()) return;
+  const Group group = root.open_or_create("carpet").create(run.run_id);
+  const std::size_t n_rows = carpet.tissue.size();
+  const Dimension voxel = group.dimension("voxel", n_rows);
+  group.write("tissue", {voxel}, Values(carpet.tissue),
+              {{"long_name", "1 cerebrospinal fluid, 2 grey matter, 3 white matter, 4 other"}});
+  const auto write = [&](const char* name, const std::vector<std::int8_t>& z, int volumes) {
+    if (z.empty()) return;
+    expect(z.size() % n_rows, 0, run, "bytes of the carpet beyond whole rows");
+    const Dimension column = group.dimension(std::string("column_") + name, z.size() / n_rows);
+    const Dataset data =
+        group.write(name, {voxel, column}, Values(z), {{"long_name", "40 z, -128 is missing"}});
+    data.attribute("volumes_per_column", volumes);
+  };
+  write("before", carpet.before, carpet.volumes_per_column);
+  write("after", carpet.after, carpet.volumes_per_column_after);
+}
 
 void write_run(const Group& root, const RunRecord& run) {
   for (const auto& [atlas, series] : run.series) write_series(root, run, atlas, series);

@@ -11,7 +11,10 @@ void write_content(const File& file, const CohortHeader& header, const PersonRec
   const std::span<const PersonRecord> people(&person, 1);
   const RootDimensions dimensions = write_root(root, header, Content::shard, people);
   write_tables(root, dimensions, header, Content::shard, people);
-  for (const RunRecord& run : person.runs) write_run(root, run);
+  for (const RunRecord& run : person.runs) {
+    write_run(root, run);
+    write_carpet(root, run);
+  }
   for (const ConnectivityLayout& layout : connectivity_layout(header, people)) {
     const std::vector<Dataset> datasets = create_connectivity(root, dimensions, people, layout);
     for (std::size_t k = 0; k < datasets.size(); ++k) {

@@ -58,9 +58,11 @@ Values steady(const Inputs& inputs, const Eigen::VectorXd& all, bool kept_only, 
   return out;
 }
 
-QcRow qc_row(const Inputs& inputs) {
+} // namespace
+
+QcRow qc_row(const Inputs& inputs, int n_volumes) {
   QcRow row;
-  const Eigen::Index n = inputs.bold->n_volumes;
+  const Eigen::Index n = n_volumes;
   for (Eigen::Index t = inputs.n_dummy; t < n; ++t) row.num_retained_volumes += is_kept(inputs, t);
   row.num_dummy_volumes = inputs.n_dummy;
   row.num_censored_volumes = static_cast<int>(n) - inputs.n_dummy - row.num_retained_volumes;
@@ -84,6 +86,8 @@ QcRow qc_row(const Inputs& inputs) {
   if (after.size() == fd_kept.size()) row.fd_dvars_correlation_final = pearson(fd_kept, after);
   return row;
 }
+
+namespace {
 
 // AFNI's Euclidean norm: translations in mm beside rotations in degrees.
 Eigen::MatrixXd in_degrees(const Inputs& inputs) {
@@ -150,45 +154,49 @@ void average_confounds(const Inputs& inputs, const Params& params, ImageQuality&
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
   check(inputs);
   Outputs out;
-  out.xcp = qc_row(inputs);
+  out.xcp = qc_row(inputs, inputs.bold->n_volumes);
   measure_images(*inputs.bold, *inputs.brain, inputs.n_dummy, params, context, out);
   average_confounds(inputs, params, out.mriqc);
   finish_review(inputs, out);
   return out;
 }
 
+std::vector<std::pair<std::string, double>> named_row(const QcRow& x) {
+  return {{"mean_fd", x.mean_fd},
+          {"mean_fd_post_censoring", x.mean_fd_post_censoring},
+          {"mean_relative_rms", x.mean_relative_rms},
+          {"max_relative_rms", x.max_relative_rms},
+          {"mean_dvars_initial", x.mean_dvars_initial},
+          {"mean_dvars_final", x.mean_dvars_final},
+          {"num_dummy_volumes", x.num_dummy_volumes},
+          {"num_censored_volumes", x.num_censored_volumes},
+          {"num_retained_volumes", x.num_retained_volumes},
+          {"fd_dvars_correlation_initial", x.fd_dvars_correlation_initial},
+          {"fd_dvars_correlation_final", x.fd_dvars_correlation_final}};
+}
+
 std::vector<std::pair<std::string, double>> named(const Outputs& outputs) {
   const QcRow& x = outputs.xcp;
   const ImageQuality& q = outputs.mriqc;
   const Review& a = outputs.afni;
-  std::vector<std::pair<std::string, double>> out{
-      {"mean_fd", x.mean_fd},
-      {"mean_fd_post_censoring", x.mean_fd_post_censoring},
-      {"mean_relative_rms", x.mean_relative_rms},
-      {"max_relative_rms", x.max_relative_rms},
-      {"mean_dvars_initial", x.mean_dvars_initial},
-      {"mean_dvars_final", x.mean_dvars_final},
-      {"num_dummy_volumes", x.num_dummy_volumes},
-      {"num_censored_volumes", x.num_censored_volumes},
-      {"num_retained_volumes", x.num_retained_volumes},
-      {"fd_dvars_correlation_initial", x.fd_dvars_correlation_initial},
-      {"fd_dvars_correlation_final", x.fd_dvars_correlation_final},
-      {"efc", q.efc},
-      {"fber", q.fber},
-      {"snr", q.snr},
-      {"gsr_x", q.gsr_x},
-      {"gsr_y", q.gsr_y},
-      {"tsnr", q.tsnr},
-      {"gcor", q.gcor},
-      {"dvars_std", q.dvars_std},
-      {"dvars_nstd", q.dvars_nstd},
-      {"dvars_vstd", q.dvars_vstd},
-      {"fd_mean", q.fd_mean},
-      {"fd_num", q.fd_num},
-      {"fd_perc", q.fd_perc},
-      {"aor", q.aor},
-      {"aqi", q.aqi},
-      {"dummy_trs", x.num_dummy_volumes}};
+  std::vector<std::pair<std::string, double>> out = named_row(x);
+  const std::vector<std::pair<std::string, double>> images{{"efc", q.efc},
+                                                           {"fber", q.fber},
+                                                           {"snr", q.snr},
+                                                           {"gsr_x", q.gsr_x},
+                                                           {"gsr_y", q.gsr_y},
+                                                           {"tsnr", q.tsnr},
+                                                           {"gcor", q.gcor},
+                                                           {"dvars_std", q.dvars_std},
+                                                           {"dvars_nstd", q.dvars_nstd},
+                                                           {"dvars_vstd", q.dvars_vstd},
+                                                           {"fd_mean", q.fd_mean},
+                                                           {"fd_num", q.fd_num},
+                                                           {"fd_perc", q.fd_perc},
+                                                           {"aor", q.aor},
+                                                           {"aqi", q.aqi},
+                                                           {"dummy_trs", x.num_dummy_volumes}};
+  out.insert(out.end(), images.begin(), images.end());
   for (const auto& [side, s] : {std::pair{"fg", &q.fg}, std::pair{"bg", &q.bg}}) {
     const std::string prefix = std::string("summary_") + side + "_";
     out.insert(out.end(), {{prefix + "mean", s->mean},

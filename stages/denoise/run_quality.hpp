@@ -109,6 +109,11 @@ struct Outputs {
 // vector of another length.
 [[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
 
+// XCP-D's row alone: of `inputs` only fd_mm, rmsd_mm, std_dvars, std_dvars_after, keep and n_dummy
+// are read.
+[[nodiscard]] QcRow qc_row(const Inputs& inputs, int n_volumes);
+[[nodiscard]] std::vector<std::pair<std::string, double>> named_row(const QcRow& row);
+
 // Everything as one row: XCP-D's and MRIQC's own names, AFNI's with underscores and afni_ before.
 [[nodiscard]] std::vector<std::pair<std::string, double>> named(const Outputs& outputs);
 

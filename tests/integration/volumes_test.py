@@ -87,7 +87,7 @@ with Scratch() as scratch:
     # Given back, they are used: no mask and no warp are computed, and the series stay the same.
     again = scratch.path("again")
     run(bids, again, "participant", "--progress", "none", "--ignore", "slicetiming", "--derivatives",
-        f"first={out}", *FAST, expect=code)
+        f"first={out}", *FAST, "input.bold=raw", expect=code)
     with h5py.File(f"{out}/sub-001/sub-001.h5") as x, h5py.File(f"{again}/sub-001/sub-001.h5") as y:
         stages = [s.decode() for s in y["provenance/stages/name"][()]]
         check({"precomputed_mask", "precomputed_normalization"} <= set(stages) and "normalization" not in stages, str(stages))
@@ -98,7 +98,7 @@ with Scratch() as scratch:
         check(abs(x["runs/norm_dice"][0] - y["runs/norm_dice"][0]) < 0.02, "Dice is measured anew")
 
     # A run that took files from elsewhere is repeated with them or not at all.
-    run(bids, again, "group", "--ignore", "slicetiming", "--derivatives", f"first={out}", *FAST, expect=code)
+    run(bids, again, "group", "--ignore", "slicetiming", "--derivatives", f"first={out}", *FAST, "input.bold=raw", expect=code)
     repeat = ["rerun", f"{again}/cohort.h5", "--bids", bids, "--out", scratch.path("repeated"), "--progress", "none", "--verify"]
     _, text = run(*repeat, expect=2)
     check("--derivatives first=DIR" in text, text)
