@@ -1,0 +1,47 @@
+// Noise of one series as a mixture of covariances, V = s (w0 I + sum_j wj exp(-|t - u| / tau_j)).
+// What the design leaves of a series is expressed in cosines of rising frequency made orthogonal to
+// the design, z = Z'y; the powers p_b = mean of z^2 over bands of frequency have expectation
+// s m_b(w), m_b(w) = mean over the band of z' V z, exact for the design and the rows. The weights
+// are those of a fixed lattice that minimise N log s(w) + sum_b n_b log m_b(w),
+// s(w) = sum_b n_b p_b / m_b(w) / N: restricted maximum likelihood but for the correlation between
+// the z. The variance components then have the information I_jk = sum_b n_b m_bj m_bk / (2 m_b^2).
+#pragma once
+
+#include <Eigen/Dense>
+#include <vector>
+
+namespace boldmill {
+
+class MixtureNoise {
+public:
+  // x: n x K, the rows kept; time_s: n, ascending; n > rank of x.
+  MixtureNoise(const Eigen::MatrixXd& x, const Eigen::VectorXd& time_s);
+
+  [[nodiscard]] const Eigen::MatrixXd& filters() const { return filters_; } // Z, n x (n - rank)
+  // The powers of columns of z, bands x columns.
+  [[nodiscard]] Eigen::MatrixXd powers(const Eigen::MatrixXd& z) const;
+  struct Choice {
+    Eigen::Index candidate = 0;
+    double scale = 0.0; // s
+  };
+  [[nodiscard]] std::vector<Choice> choose(const Eigen::MatrixXd& powers) const;
+
+  [[nodiscard]] Eigen::Index n_candidates() const { return weights_.rows(); }
+  [[nodiscard]] Eigen::MatrixXd covariance(Eigen::Index candidate) const; // n x n, s = 1
+  [[nodiscard]] double correlation_at(Eigen::Index candidate, double lag_s) const;
+  // Satterthwaite's degrees of freedom of the variance of an estimator a'y, at most n - rank.
+  [[nodiscard]] double dof(Eigen::Index candidate, const Eigen::VectorXd& a) const;
+
+private:
+  Eigen::MatrixXd filters_;
+  Eigen::VectorXd time_s_;
+  std::vector<Eigen::Index> band_end_; // last column + 1 of each band
+  Eigen::VectorXd band_size_;
+  Eigen::MatrixXd components_; // bands x components: m_bj
+  Eigen::MatrixXd weights_;    // candidates x components
+  Eigen::MatrixXd expected_;   // bands x candidates
+  Eigen::MatrixXd scale_of_;   // candidates x bands: s = scale_of * powers
+  Eigen::VectorXd log_volume_; // candidates: sum_b n_b log m_b
+};
+
+} // namespace boldmill
