@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "stages/core/error.hpp"
-#include "stages/core/interpolate.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/regions/kernels/nearest_labels.hpp"
 
 namespace boldmill::extraction {
 namespace {
@@ -70,39 +70,122 @@ LabelImage labels_on_grid(LabelImage labels, const Grid& grid, const Context& co
                           bool& resampled) {
   resampled = !labels.grid.same_as(grid);
   if (!resampled) return labels;
-  return resample_labels(labels, grid, PointMap{}, context);
+  return nearest_labels(labels, grid, nullptr, context);
 }
+
+namespace {
+
+using region_statistics::Members;
+
+void check_weights(const Region& region, const Params& params) {
+  if (region.weights.empty()) return;
+  if (region.weights.size() != region.voxels.size()) {
+    bug("region " + std::to_string(region.index) + " has " + std::to_string(region.weights.size()) +
+        " weights of " + std::to_string(region.voxels.size()) + " voxels");
+  }
+  for (const float weight : region.weights) {
+    if (weight >= 0.0F || params.statistic == "least_squares") continue;
+    throw Error(ErrorKind::input, "region '" + region.label + "': found the weight " +
+                                      std::to_string(weight) +
+                                      ", expected none below 0 but with least_squares");
+  }
+}
+
+// The members of a region: column_of(voxel) says where a voxel is kept, or -1 outside the mask.
+template <class ColumnOf>
+Members members_of(const Region& region, const Params& params, ColumnOf&& column_of) {
+  check_weights(region, params);
+  Members members;
+  members.n_voxels = static_cast<int>(region.voxels.size());
+  for (std::size_t i = 0; i < region.voxels.size(); ++i) {
+    const float weight = region.weights.empty() ? 1.0F : region.weights[i];
+    members.total_weight += std::abs(static_cast<double>(weight));
+    const std::int64_t column = column_of(region.voxels[i]);
+    if (column < 0) continue;
+    members.columns.push_back(static_cast<std::uint32_t>(column));
+    members.in_mask_weight += std::abs(static_cast<double>(weight));
+    if (!region.weights.empty()) members.weights.push_back(weight);
+  }
+  return members;
+}
+
+void describe_regions(const std::vector<Members>& regions, Outputs& outputs) {
+  outputs.coverage.resize(static_cast<Eigen::Index>(regions.size()));
+  for (std::size_t r = 0; r < regions.size(); ++r) {
+    const double total = regions[r].total_weight;
+    outputs.coverage[static_cast<Eigen::Index>(r)] =
+        total > 0.0 ? regions[r].in_mask_weight / total : kNaN;
+    outputs.n_voxels.push_back(regions[r].n_voxels);
+  }
+}
+
+Outputs kept_statistic(const region_statistics::VoxelSeries& series,
+                       const std::vector<Members>& regions, const Params& params,
+                       const Context& context) {
+  const auto statistic = params.statistic == "median"         ? region_statistics::median
+                         : params.statistic == "eigenvariate" ? region_statistics::eigenvariate
+                                                              : region_statistics::least_squares;
+  region_statistics::Result result = statistic(series, regions, params.min_coverage, context);
+  Outputs outputs;
+  outputs.parcel_series = std::move(result.parcel_series);
+  outputs.n_missing = result.n_missing;
+  describe_regions(regions, outputs);
+  return outputs;
+}
+
+// From what is summed of a region in a volume to its mean there.
+float weighted_mean(double sum, double lost, const Members& region, const Params& params) {
+  const double weight = region.in_mask_weight - lost;
+  const bool enough = weight > 0.0 && weight >= params.min_coverage * region.total_weight;
+  return static_cast<float>(enough ? sum / weight : kNaN);
+}
+
+} // namespace
 
 ParcelAccumulator::ParcelAccumulator(const std::vector<Region>& regions, std::size_t n_voxels,
                                      const Mask* mask, int n_volumes, const Params& params)
-    : params_(params), n_voxels_(n_voxels) {
+    : params_(params), keeps_series_(params.statistic != "mean"), n_voxels_(n_voxels) {
   if (mask != nullptr && mask->data.size() != n_voxels) {
     bug("mask of " + std::to_string(mask->data.size()) + " voxels for a series of " +
         std::to_string(n_voxels));
   }
+  const auto inside = [mask](std::size_t v) { return mask == nullptr || mask->data[v] != 0; };
   const auto n_regions = static_cast<Eigen::Index>(regions.size());
-  sums_ = Eigen::MatrixXd::Zero(n_regions, n_volumes);
-  missing_ = Eigen::MatrixXi::Zero(n_regions, n_volumes);
   received_.assign(static_cast<std::size_t>(n_volumes), 0);
-  for (std::size_t r = 0; r < regions.size(); ++r) {
-    int kept = 0;
-    const std::vector<std::size_t>& voxels = regions[r].voxels;
-    for (std::size_t i = 0; i < voxels.size(); ++i) {
-      const std::size_t v = voxels[i];
-      if (v >= n_voxels || (i > 0 && v <= voxels[i - 1])) {
-        bug("region " + std::to_string(regions[r].index) + " has voxels out of order or outside");
+  for (const Region& region : regions) {
+    for (std::size_t i = 0; i < region.voxels.size(); ++i) {
+      const std::size_t v = region.voxels[i];
+      if (v >= n_voxels || (i > 0 && v <= region.voxels[i - 1])) {
+        bug("region " + std::to_string(region.index) + " has voxels out of order or outside");
       }
-      if (mask != nullptr && mask->data[v] == 0) continue;
-      const bool continues = kept > 0 && runs_.back().begin + runs_.back().length == v;
-      if (continues) {
+      if (keeps_series_ && inside(v)) columns_.push_back(v);
+    }
+  }
+  std::sort(columns_.begin(), columns_.end());
+  columns_.erase(std::unique(columns_.begin(), columns_.end()), columns_.end());
+  if (keeps_series_) {
+    series_.resize(static_cast<Eigen::Index>(columns_.size()), n_volumes);
+  } else {
+    sums_ = Eigen::MatrixXd::Zero(n_regions, n_volumes);
+    lost_ = Eigen::MatrixXd::Zero(n_regions, n_volumes);
+    missing_ = Eigen::MatrixXi::Zero(n_regions, n_volumes);
+  }
+  for (std::size_t r = 0; r < regions.size(); ++r) {
+    std::size_t kept = 0;
+    members_.push_back(members_of(regions[r], params, [&](std::size_t v) -> std::int64_t {
+      if (!inside(v)) return -1;
+      if (keeps_series_) {
+        return std::lower_bound(columns_.begin(), columns_.end(), v) - columns_.begin();
+      }
+      if (kept > 0 && runs_.back().begin + runs_.back().length == v) {
         ++runs_.back().length;
       } else {
-        runs_.push_back({v, 1, static_cast<std::uint32_t>(r)});
+        runs_.push_back({v, 1, static_cast<std::uint32_t>(r), kept});
       }
       ++kept;
-    }
-    region_size_.push_back(static_cast<int>(voxels.size()));
-    in_mask_.push_back(kept);
+      return static_cast<std::int64_t>(v);
+    }));
+    if (!keeps_series_) members_.back().columns = {}; // the runs say it shorter
   }
   std::stable_sort(runs_.begin(), runs_.end(),
                    [](const Run& a, const Run& b) { return a.begin < b.begin; });
@@ -110,17 +193,30 @@ ParcelAccumulator::ParcelAccumulator(const std::vector<Region>& regions, std::si
 }
 
 // One voxel after the other, so that where a block ends cannot change a bit.
-void ParcelAccumulator::add_run(int t, std::uint32_t region, std::span<const float> values) {
-  double& sum = sums_(region, t);
+void ParcelAccumulator::add_run(int t, const Run& run, std::size_t first,
+                                std::span<const float> values) {
+  const std::vector<float>& all_weights = members_[run.region].weights;
+  const float* weights = all_weights.empty() ? nullptr : all_weights.data() + run.member + first;
+  const auto weight = [weights](std::size_t i) {
+    return weights == nullptr ? 1.0 : static_cast<double>(weights[i]);
+  };
+  double& sum = sums_(run.region, t);
   double total = sum;
-  for (const float value : values) total += static_cast<double>(value);
+  if (weights == nullptr) {
+    for (const float value : values) total += static_cast<double>(value);
+  } else {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      total += weight(i) * static_cast<double>(values[i]);
+    }
+  }
   if (!std::isfinite(total)) { // rare: again, leaving out what is missing
     total = sum;
-    for (const float value : values) {
-      if (std::isfinite(value)) {
-        total += static_cast<double>(value);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i])) {
+        total += weight(i) * static_cast<double>(values[i]);
       } else {
-        ++missing_(region, t);
+        ++missing_(run.region, t);
+        lost_(run.region, t) += weight(i);
       }
     }
   }
@@ -137,43 +233,51 @@ void ParcelAccumulator::add(int t, std::size_t begin, std::span<const float> val
         std::to_string(received));
   }
   const std::size_t end = begin + values.size();
+  received = end;
+  if (keeps_series_) {
+    float* kept = series_.data() + static_cast<std::ptrdiff_t>(t) * series_.rows();
+    const auto from = std::lower_bound(columns_.begin(), columns_.end(), begin);
+    for (auto column = from; column != columns_.end() && *column < end; ++column) {
+      kept[column - columns_.begin()] = values[*column - begin];
+    }
+    return;
+  }
   const std::size_t earliest = begin > longest_run_ ? begin - longest_run_ : 0;
   auto run = std::lower_bound(runs_.begin(), runs_.end(), earliest,
                               [](const Run& a, std::size_t v) { return a.begin < v; });
   for (; run != runs_.end() && run->begin < end; ++run) {
     const std::size_t first = std::max(begin, run->begin);
     const std::size_t last = std::min(end, run->begin + run->length);
-    if (first < last) add_run(t, run->region, values.subspan(first - begin, last - first));
-  }
-  received = end;
-}
-
-Outputs ParcelAccumulator::finish() const {
-  const Eigen::Index n_regions = sums_.rows();
-  const Eigen::Index n_volumes = sums_.cols();
-  for (Eigen::Index t = 0; t < n_volumes; ++t) {
-    if (received_[static_cast<std::size_t>(t)] != n_voxels_) {
-      bug("volume " + std::to_string(t) + " has " +
-          std::to_string(received_[static_cast<std::size_t>(t)]) + " of " +
-          std::to_string(n_voxels_) + " voxels");
+    if (first < last) {
+      add_run(t, *run, first - run->begin, values.subspan(first - begin, last - first));
     }
   }
+}
+
+Outputs ParcelAccumulator::means() const {
   Outputs outputs;
-  outputs.parcel_series.resize(n_volumes, n_regions);
-  outputs.coverage.resize(n_regions);
-  outputs.n_voxels = region_size_;
+  outputs.parcel_series.resize(sums_.cols(), sums_.rows());
   outputs.n_missing = missing_.cast<std::int64_t>().sum();
-  for (Eigen::Index r = 0; r < n_regions; ++r) {
-    const double size = region_size_[static_cast<std::size_t>(r)];
-    const int in_mask = in_mask_[static_cast<std::size_t>(r)];
-    outputs.coverage[r] = size > 0 ? in_mask / size : kNaN;
-    for (Eigen::Index t = 0; t < n_volumes; ++t) {
-      const int n = in_mask - missing_(r, t);
-      const bool enough = n > 0 && n >= params_.min_coverage * size;
-      outputs.parcel_series(t, r) = static_cast<float>(enough ? sums_(r, t) / n : kNaN);
+  describe_regions(members_, outputs);
+  for (Eigen::Index r = 0; r < sums_.rows(); ++r) {
+    for (Eigen::Index t = 0; t < sums_.cols(); ++t) {
+      outputs.parcel_series(t, r) =
+          weighted_mean(sums_(r, t), lost_(r, t), members_[static_cast<std::size_t>(r)], params_);
     }
   }
   return outputs;
+}
+
+Outputs ParcelAccumulator::finish(const Context& context) const {
+  for (std::size_t t = 0; t < received_.size(); ++t) {
+    if (received_[t] != n_voxels_) {
+      bug("volume " + std::to_string(t) + " has " + std::to_string(received_[t]) + " of " +
+          std::to_string(n_voxels_) + " voxels");
+    }
+  }
+  if (!keeps_series_) return means();
+  return kept_statistic({series_.data(), series_.cols(), series_.rows(), 1}, members_, params_,
+                        context);
 }
 
 namespace {
@@ -187,60 +291,56 @@ Outputs run_on_volumes(const Inputs& inputs, const Params& params, const Context
                     const int t = static_cast<int>(begin);
                     accumulator.add(t, 0, {series.volume(t), n_voxels});
                   });
-  return accumulator.finish();
+  return accumulator.finish(context);
 }
 
-// The column of each voxel of a region, ascending; the others are outside the mask.
-std::vector<Eigen::Index> columns_of(const Region& region,
-                                     const std::vector<std::size_t>& columns) {
-  std::vector<Eigen::Index> found;
-  for (const std::size_t voxel : region.voxels) {
-    const auto at = std::lower_bound(columns.begin(), columns.end(), voxel);
-    if (at != columns.end() && *at == voxel) found.push_back(at - columns.begin());
-  }
-  return found;
+Outputs means_of_columns(const Eigen::MatrixXf& series, const std::vector<Members>& regions,
+                         const Params& params, const Context& context) {
+  const Eigen::Index n_volumes = series.rows();
+  Outputs outputs;
+  outputs.parcel_series.resize(n_volumes, static_cast<Eigen::Index>(regions.size()));
+  describe_regions(regions, outputs);
+  std::vector<std::int64_t> missing(regions.size(), 0);
+  parallel_blocks(context, regions.size(), 1, [&](std::size_t r, std::size_t) {
+    const Members& region = regions[r];
+    Eigen::VectorXd sum = Eigen::VectorXd::Zero(n_volumes);
+    Eigen::VectorXd lost = Eigen::VectorXd::Zero(n_volumes);
+    for (std::size_t i = 0; i < region.columns.size(); ++i) {
+      const double weight = region.weight(i);
+      for (Eigen::Index t = 0; t < n_volumes; ++t) {
+        const float value = series(t, region.columns[i]);
+        const bool present = std::isfinite(value);
+        sum[t] += present ? weight * static_cast<double>(value) : 0.0;
+        lost[t] += present ? 0.0 : weight;
+        missing[r] += present ? 0 : 1;
+      }
+    }
+    for (Eigen::Index t = 0; t < n_volumes; ++t) {
+      outputs.parcel_series(t, static_cast<Eigen::Index>(r)) =
+          weighted_mean(sum[t], lost[t], region, params);
+    }
+  });
+  for (const std::int64_t count : missing) outputs.n_missing += count;
+  return outputs;
 }
 
 Outputs run_on_columns(const Inputs& inputs, const Params& params, const Context& context) {
   const Eigen::MatrixXf& series = *inputs.voxel_series;
-  const std::vector<Region>& regions = *inputs.regions;
-  const Eigen::Index n_volumes = series.rows();
-  const auto n_regions = static_cast<Eigen::Index>(regions.size());
   if (inputs.columns == nullptr ||
       static_cast<Eigen::Index>(inputs.columns->size()) != series.cols()) {
     bug("voxel_series has " + std::to_string(series.cols()) +
         " columns, expected one voxel index each");
   }
-  Outputs outputs;
-  outputs.parcel_series.resize(n_volumes, n_regions);
-  outputs.coverage.resize(n_regions);
-  outputs.n_voxels.resize(regions.size());
-  std::vector<std::int64_t> missing(regions.size(), 0);
-  parallel_blocks(context, regions.size(), 1, [&](std::size_t index, std::size_t) {
-    const auto r = static_cast<Eigen::Index>(index);
-    const std::vector<Eigen::Index> members = columns_of(regions[index], *inputs.columns);
-    const auto size = static_cast<double>(regions[index].voxels.size());
-    Eigen::VectorXd sum = Eigen::VectorXd::Zero(n_volumes);
-    Eigen::VectorXi n = Eigen::VectorXi::Zero(n_volumes);
-    for (const Eigen::Index column : members) {
-      for (Eigen::Index t = 0; t < n_volumes; ++t) {
-        const float value = series(t, column);
-        const bool present = std::isfinite(value);
-        sum[t] += present ? static_cast<double>(value) : 0.0;
-        n[t] += present ? 1 : 0;
-      }
-    }
-    outputs.n_voxels[index] = static_cast<int>(regions[index].voxels.size());
-    outputs.coverage[r] = size > 0 ? static_cast<double>(members.size()) / size : kNaN;
-    missing[index] =
-        static_cast<std::int64_t>(members.size()) * n_volumes - n.cast<std::int64_t>().sum();
-    for (Eigen::Index t = 0; t < n_volumes; ++t) {
-      const bool enough = n[t] > 0 && n[t] >= params.min_coverage * size;
-      outputs.parcel_series(t, r) = static_cast<float>(enough ? sum[t] / n[t] : kNaN);
-    }
-  });
-  for (const std::int64_t count : missing) outputs.n_missing += count;
-  return outputs;
+  const std::vector<std::size_t>& columns = *inputs.columns;
+  std::vector<Members> members;
+  for (const Region& region : *inputs.regions) {
+    members.push_back(members_of(region, params, [&columns](std::size_t v) -> std::int64_t {
+      const auto at = std::lower_bound(columns.begin(), columns.end(), v);
+      return at != columns.end() && *at == v ? at - columns.begin() : -1;
+    }));
+  }
+  if (params.statistic == "mean") return means_of_columns(series, members, params, context);
+  return kept_statistic({series.data(), series.rows(), 1, series.rows()}, members, params, context);
 }
 
 } // namespace
@@ -253,10 +353,28 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
                                   : run_on_columns(inputs, params, context);
 }
 
-std::size_t peak_bytes(const Shape& shape, const Params&) {
-  // Sums and counts per region and volume, the result, and at worst a run for every voxel.
-  return shape.n_regions * shape.n_volumes * (sizeof(double) + sizeof(int) + sizeof(float)) +
-         shape.n_region_voxels * 2 * sizeof(std::size_t) + shape.n_volumes * sizeof(std::size_t);
+std::size_t peak_bytes(const Shape& shape, const Params& params) {
+  const std::size_t result = shape.n_regions * shape.n_volumes * sizeof(float);
+  const std::size_t lists =
+      shape.n_region_voxels * 3 * sizeof(std::size_t) + shape.n_volumes * sizeof(std::size_t);
+  if (params.statistic == "mean") {
+    // Sums, counts and lost weights per region and volume; at worst a run for every voxel.
+    return result + lists + shape.n_regions * shape.n_volumes * (2 * sizeof(double) + sizeof(int));
+  }
+  const std::size_t kept = shape.n_region_voxels * shape.n_volumes * sizeof(float);
+  const std::size_t largest =
+      shape.largest_region > 0 ? shape.largest_region : shape.n_region_voxels;
+  std::size_t work = 0;
+  if (params.statistic == "eigenvariate") {
+    // A region in double and at worst a basis of its smaller side, for every region at work.
+    const std::size_t basis = std::min(largest, shape.n_volumes);
+    work = std::min(shape.n_threads, shape.n_regions) * (largest + basis) * shape.n_volumes *
+           sizeof(double);
+  } else if (params.statistic == "least_squares") {
+    work = shape.n_region_voxels * 6 * sizeof(std::size_t) +
+           shape.n_regions * (3 * shape.n_regions + 2 * shape.n_volumes) * sizeof(double);
+  }
+  return result + lists + kept + work;
 }
 
 } // namespace boldmill::extraction

@@ -1,8 +1,6 @@
 #include "stages/regions/extraction.hpp"
 
 #include <gtest/gtest.h>
-#include <tbb/global_control.h>
-#include <tbb/task_arena.h>
 
 #include <cmath>
 #include <fstream>
@@ -11,113 +9,12 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <tuple>
 
-#include "stages/core/random.hpp"
+#include "stages/regions/test_series.hpp"
 
 namespace boldmill::extraction {
 namespace {
-
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-
-Grid grid_of(std::array<int, 3> shape) {
-  Grid grid;
-  grid.shape = shape;
-  grid.affine.diagonal() << 3, 3, 3, 1;
-  return grid;
-}
-
-// The numbers of tests/reference/extraction/make_reference.py.
-struct Reference {
-  LabelImage labels{grid_of({7, 6, 5})};
-  Mask mask{grid_of({7, 6, 5})};
-  Series series;
-
-  Reference() {
-    for (auto& label : labels.data) {
-      label = static_cast<std::int32_t>(next() % 10);
-      if (label == 4) label = 0;
-    }
-    for (auto& inside : mask.data) inside = next() % 4 > 0 ? 1 : 0;
-    series.grid = labels.grid;
-    series.n_volumes = 8;
-    series.data.resize(labels.data.size() * 8);
-    for (float& value : series.data) value = static_cast<float>(next() % 4096) / 8.0F;
-  }
-
-private:
-  std::uint64_t next() {
-    state_ = (1103515245U * state_ + 12345U) % 2147483648U;
-    return state_ >> 16U;
-  }
-  std::uint64_t state_ = 1;
-};
-
-Eigen::MatrixXd read_matrix(const std::string& name) {
-  std::ifstream file(std::string(BOLDMILL_SOURCE_DIR) + "/tests/reference/extraction/" + name);
-  EXPECT_TRUE(file) << name;
-  std::string line;
-  std::getline(file, line);
-  std::vector<std::vector<double>> rows;
-  while (std::getline(file, line)) {
-    std::istringstream cells(line);
-    rows.emplace_back();
-    for (double value = 0.0; cells >> value;) rows.back().push_back(value);
-  }
-  Eigen::MatrixXd matrix(rows.size(), rows.at(0).size());
-  for (Eigen::Index r = 0; r < matrix.rows(); ++r) {
-    for (Eigen::Index c = 0; c < matrix.cols(); ++c) {
-      matrix(r, c) = rows[static_cast<std::size_t>(r)][static_cast<std::size_t>(c)];
-    }
-  }
-  return matrix;
-}
-
-// Random series with NaN here and there, regions that overlap and one that is empty.
-struct Random5 {
-  Series series;
-  std::vector<Region> regions;
-  Mask mask;
-
-  explicit Random5(float missing_share = 0.0F) {
-    Random random(11);
-    series.grid = grid_of({23, 19, 17});
-    series.n_volumes = 13;
-    series.data.resize(series.grid.n_voxels() * 13);
-    for (float& value : series.data) {
-      value = static_cast<float>(1000.0 + 37.0 * random.normal());
-      if (random.uniform() < static_cast<double>(missing_share)) value = kNaN;
-    }
-    mask = Mask(series.grid);
-    for (auto& inside : mask.data) inside = random.uniform() < 0.8 ? 1 : 0;
-    for (int r = 0; r < 5; ++r) {
-      Region region;
-      region.index = r + 1;
-      std::set<std::size_t> voxels;
-      for (int i = 0; r != 3 && i < 40 * (r + 1); ++i) {
-        const std::size_t start = random.below(series.grid.n_voxels() - 30);
-        for (std::size_t v = start; v < start + random.below(30) + 1; ++v) voxels.insert(v);
-      }
-      region.voxels.assign(voxels.begin(), voxels.end());
-      regions.push_back(region);
-    }
-  }
-};
-
-void expect_same_bits(const Outputs& a, const Outputs& b) {
-  ASSERT_EQ(a.parcel_series.rows(), b.parcel_series.rows());
-  ASSERT_EQ(a.parcel_series.cols(), b.parcel_series.cols());
-  for (Eigen::Index i = 0; i < a.parcel_series.size(); ++i) {
-    const float x = a.parcel_series.data()[i];
-    const float y = b.parcel_series.data()[i];
-    ASSERT_TRUE(x == y || (std::isnan(x) && std::isnan(y))) << x << " " << y;
-  }
-  EXPECT_EQ(a.n_voxels, b.n_voxels);
-  EXPECT_EQ(a.n_missing, b.n_missing);
-  for (Eigen::Index r = 0; r < a.coverage.size(); ++r) {
-    EXPECT_TRUE(a.coverage[r] == b.coverage[r] ||
-                (std::isnan(a.coverage[r]) && std::isnan(b.coverage[r])));
-  }
-}
 
 TEST(Extraction, AgreesWithNilearn) {
   const Reference reference;
@@ -201,9 +98,15 @@ TEST(Extraction, MissingVoxelsAreLeftOutOfTheirVolume) {
 }
 
 TEST(Extraction, BlocksColumnsAndThreadsGiveTheSameBits) {
-  for (const float missing : {0.0F, 0.05F}) {
-    const Random5 data(missing);
-    const Params params;
+  for (const auto& [statistic, missing, weighted] : {std::tuple{"mean", 0.0F, false},
+                                                     {"mean", 0.05F, false},
+                                                     {"mean", 0.05F, true},
+                                                     {"median", 0.05F, false},
+                                                     {"eigenvariate", 0.001F, false},
+                                                     {"least_squares", 0.001F, true}}) {
+    Random5 data(missing);
+    if (weighted) data.weigh();
+    const Params params{.statistic = statistic};
     const Inputs inputs{.series = &data.series, .regions = &data.regions, .mask = &data.mask};
     const Outputs whole = run(inputs, params, Context{});
     const std::size_t n = data.series.grid.n_voxels();
@@ -225,10 +128,8 @@ TEST(Extraction, BlocksColumnsAndThreadsGiveTheSameBits) {
     }
     const Inputs by_column{.voxel_series = &series, .columns = &columns, .regions = &data.regions};
     expect_same_bits(run(by_column, params, Context{}), whole);
-    for (const std::size_t threads : {1, 8}) {
-      const tbb::global_control more(tbb::global_control::max_allowed_parallelism, threads);
-      tbb::task_arena arena(static_cast<int>(threads));
-      arena.execute([&] {
+    for (const int threads : {1, 8}) {
+      with_threads(threads, [&] {
         expect_same_bits(run(inputs, params, Context{}), whole);
         expect_same_bits(run(by_column, params, Context{}), whole);
       });

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "stages/core/parallel.hpp"
+#include "stages/regions/kernels/nearest_labels.hpp"
 
 namespace boldmill::label_atlas {
 namespace {
@@ -59,37 +60,20 @@ bool labels_both_hemispheres(const std::map<int, SideCounts>& counts, double bil
   return static_cast<double>(bilateral) >= kBilateralLabels * static_cast<double>(counts.size());
 }
 
-// The nearest whole number; of two equally near ones that which lies towards right, front or top,
-// so that the order in which an atlas is stored does not matter.
-int nearest_index(double voxel, bool axis_runs_up) {
-  return static_cast<int>(axis_runs_up ? std::floor(voxel + 0.5) : std::ceil(voxel - 0.5));
-}
-
 // What a target voxel becomes: 0, a label, or 2 * label - 1 (left), 2 * label (right) and
 // -label (midline) when the atlas is split.
 std::vector<std::int32_t> carry(const Inputs& inputs, bool split, const Context& context) {
   const Grid& target = *inputs.target;
-  const Grid& source = inputs.labels->grid;
-  const Eigen::Matrix4d to_source_voxel = source.affine.inverse();
-  std::array<bool, 3> runs_up{};
-  for (int axis = 0; axis < 3; ++axis) {
-    Eigen::Index along = 0;
-    source.affine.col(axis).head<3>().cwiseAbs().maxCoeff(&along);
-    runs_up[static_cast<std::size_t>(axis)] = source.affine(along, axis) > 0.0;
-  }
+  const NearestVoxel nearest(inputs.labels->grid);
   std::vector<std::int32_t> carried(target.n_voxels(), 0);
   parallel_blocks(context, carried.size(), 16384, [&](std::size_t begin, std::size_t end) {
     for (std::size_t v = begin; v < end; ++v) {
       const std::array<int, 3> at = target.coordinates(v);
       Eigen::Vector3d point = target.to_mm({at[0] * 1.0, at[1] * 1.0, at[2] * 1.0});
       if (inputs.target_to_atlas != nullptr) point = (*inputs.target_to_atlas)(point);
-      const Eigen::Vector3d voxel = (to_source_voxel * point.homogeneous()).head<3>();
-      if (!voxel.allFinite() || voxel.cwiseAbs().maxCoeff() > 1e6) continue;
-      const int i = nearest_index(voxel[0], runs_up[0]);
-      const int j = nearest_index(voxel[1], runs_up[1]);
-      const int k = nearest_index(voxel[2], runs_up[2]);
-      if (!source.contains(i, j, k)) continue;
-      const std::int32_t label = inputs.labels->at(i, j, k);
+      const auto voxel = nearest(point);
+      if (!voxel) continue;
+      const std::int32_t label = inputs.labels->data[*voxel];
       if (label == 0 || !split) {
         carried[v] = label;
         continue;

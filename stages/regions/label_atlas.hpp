@@ -21,7 +21,7 @@ namespace boldmill::label_atlas {
 inline constexpr std::string_view kReferences[] = {
     "Tzourio-Mazoyer et al. 2002, NeuroImage 15(1), doi:10.1006/nimg.2001.0978"};
 inline constexpr StageInfo kStage{.name = "label_atlas",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "regions of a label image on a target grid",
                                   .references = kReferences};
 

@@ -27,6 +27,22 @@ TEST(LabelTable, ReadsCsvWithAndWithoutHeader) {
             (Rows{{3, "CEREBELLUM"}}));
 }
 
+TEST(LabelTable, ReadsWorkbenchText) {
+  EXPECT_EQ(parse_label_table("HIP-rh\n1 171 243 85 255\n7Networks LH\n17 1 2 3 255\n", "t"),
+            (Rows{{1, "HIP-rh"}, {17, "7Networks LH"}}));
+  EXPECT_EQ(parse_label_table("7Networks_LH\n17 1 2 3 255\n", "t"), (Rows{{17, "7Networks_LH"}}));
+  EXPECT_THROW((void)parse_label_table("A\n1 1 2 3 255\nB\nC\n", "t"), Error);
+}
+
+TEST(LabelTable, ReadsAsManyNamesAsThereAreLabels) {
+  EXPECT_EQ(parse_label_table("HIP-rh\nAMY-rh\n", "t", 2), (Rows{{1, "HIP-rh"}, {2, "AMY-rh"}}));
+  EXPECT_EQ(parse_label_table("An Atlas\nSFG, Left, A8m\nSFG, Right\n", "t", 2),
+            (Rows{{1, "SFG, Left, A8m"}, {2, "SFG, Right"}}));
+  EXPECT_THROW((void)parse_label_table("a\nb\n", "t"), Error) << "how many is not known";
+  EXPECT_THROW((void)parse_label_table("a\nb\nc\nd\n", "t", 2), Error);
+  EXPECT_EQ(parse_label_table("name,index\nleft,4\n", "t", 2), (Rows{{4, "left"}}));
+}
+
 TEST(LabelTable, MakesRepeatedNamesUnique) {
   EXPECT_EQ(parse_label_table("1 a\n2 b\n3 a\n", "t"), (Rows{{1, "a_1"}, {2, "b"}, {3, "a_3"}}));
 }

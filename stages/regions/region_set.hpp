@@ -21,11 +21,15 @@ struct Region {
   double volume_mm3 = 0.0;
   // Dice that a region made this way reached with its published definition; NaN: not a stand-in.
   double expected_dice = std::numeric_limits<double>::quiet_NaN();
+  // Membership of each voxel, in any unit, e.g. a probability; empty: all alike. A negative weight
+  // is for least squares only.
+  std::vector<float> weights;
 };
 
 template <class Archive>
 void archive(Archive& a, Region& r) {
   a(r.label, r.description, r.index, r.voxels, r.center_mm, r.volume_mm3, r.expected_dice);
+  a(r.weights);
 }
 
 struct RegionSet {
@@ -42,11 +46,17 @@ void archive(Archive& a, RegionSet& s) {
   a(s.name, s.space, s.grid, s.regions, s.codes, s.notes);
 }
 
-// Fills center_mm and volume_mm3 from `voxels`, which are sorted first.
+// Fills center_mm (weighted by the size of the weights) and volume_mm3 from `voxels`, which are
+// sorted first together with their weights.
 void measure_region(Region& region, const Grid& grid);
 
 // Adds each region's own label to `codes`. ErrorKind::input when a label occurs twice.
 void name_regions(RegionSet& set);
+
+// Several sets on one grid as one, in the order given. A label that occurs twice gets the name of
+// its set before it ("<set>_<label>"); indices are numbered anew from 1 when two agree. Every set's
+// notes are kept. ErrorKind::input: no set, other grids, or a label that stays ambiguous.
+[[nodiscard]] RegionSet united(std::vector<RegionSet> sets, const std::string& name);
 
 // The region of a code. ErrorKind::input when unknown, naming the code.
 [[nodiscard]] const Region& region_of(const RegionSet& set, const std::string& code);
