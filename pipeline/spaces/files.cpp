@@ -54,8 +54,16 @@ std::string canonical_space(const std::string& space) {
 }
 
 std::string declared_space(const fs::path& path) {
-  const std::string space = entity_of(path, "space");
-  return canonical_space(space.empty() ? entity_of(path, "tpl") : space);
+  for (const std::string_view entity : {"space", "tpl"}) {
+    const std::string space = entity_of(path, entity);
+    if (!space.empty()) return canonical_space(space);
+  }
+  const std::string name = "_" + stem_of(path) + "_";
+  for (const std::string space : {"MNI152NLin2009cAsym", "MNI152NLin2009cSym", "MNI152NLin6Asym",
+                                  "MNI152NLin6Sym", "MNI152NLin6", "MNIColin27"}) {
+    if (name.find("_" + space + "_") != std::string::npos) return canonical_space(space);
+  }
+  return {};
 }
 
 std::string stem_of(const fs::path& path) {

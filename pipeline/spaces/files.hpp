@@ -20,7 +20,8 @@ namespace boldmill::spaces {
 [[nodiscard]] std::string entity_of(const std::filesystem::path& path, std::string_view entity);
 // One name per space: "MNI152NLin6" is MNI152NLin6Asym, "Colin27" is MNIColin27; others unchanged.
 [[nodiscard]] std::string canonical_space(const std::string& space);
-// space- of the name, else tpl-, else "", canonical.
+// space- of the name, else tpl-, else a part of the name that is a space
+// ("..._MNI152NLin6Asym_2mm"), else "", canonical.
 [[nodiscard]] std::string declared_space(const std::filesystem::path& path);
 // The file name without .nii, .nii.gz and other extensions.
 [[nodiscard]] std::string stem_of(const std::filesystem::path& path);

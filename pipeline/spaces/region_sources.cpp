@@ -1,5 +1,6 @@
 #include "pipeline/spaces/region_sources.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "pipeline/image_io/nifti.hpp"
@@ -34,6 +35,24 @@ void add_note(RegionSet& set, const std::string& note) {
   if (!note.empty()) set.notes.push_back(note);
 }
 
+RegionSet label_regions(const AtlasInfo& atlas, const std::string& space, const PointMap* to_atlas,
+                        const Grid& target_grid, const label_atlas::Params& params,
+                        const Context& context) {
+  const LabelImage labels = image_io::read_labels(atlas.image_path);
+  std::vector<LabelRow> table;
+  if (!atlas.table_path.empty()) {
+    table = read_label_table(atlas.table_path, std::ranges::max(labels.data));
+  }
+  return label_atlas::run({.labels = &labels,
+                           .table = table,
+                           .target = &target_grid,
+                           .target_to_atlas = to_atlas,
+                           .name = atlas.name,
+                           .space = space},
+                          params, context)
+      .regions;
+}
+
 std::vector<Mask> read_masks(const fs::path& folder, const std::vector<CircuitFact>& facts) {
   std::string missing;
   for (const CircuitFact& fact : facts) {
@@ -62,6 +81,55 @@ std::vector<Mask> read_masks(const fs::path& folder, const std::vector<CircuitFa
 
 } // namespace
 
+std::vector<LabelRow> read_label_table(const fs::path& path, int n_labels) {
+  return parse_label_table(read_text(path), path.filename().string(), n_labels);
+}
+
+RegionSet map_regions(const MapFiles& files, const Grid& target_grid,
+                      const PointMap* target_to_atlas, const map_atlas::Params& params,
+                      const Context& context) {
+  const image_io::NiftiHeader header = image_io::read_header(files.image);
+  std::map<int, std::string> names;
+  if (!files.table.empty()) {
+    for (const LabelRow& row : read_label_table(files.table, header.n_volumes)) {
+      names[row.index] = row.name;
+    }
+    const bool fits = static_cast<int>(names.size()) == header.n_volumes &&
+                      names.rbegin()->first == header.n_volumes;
+    if (!fits) {
+      throw Error(ErrorKind::input, files.table.filename().string() + ": found " +
+                                        std::to_string(names.size()) + " rows up to " +
+                                        std::to_string(names.rbegin()->first) +
+                                        ", expected one for each of the " +
+                                        std::to_string(header.n_volumes) + " maps");
+    }
+  }
+  RegionSet set;
+  set.name = files.name;
+  set.grid = target_grid;
+  std::string empty;
+  bool resampled = false;
+  Volume map(header.grid);
+  const auto add = [&](int t, std::span<const float> values) {
+    map.data.assign(values.begin(), values.end());
+    const std::string label = names.empty() ? "map-" + std::to_string(t + 1) : names.at(t + 1);
+    map_atlas::Outputs out = map_atlas::run({.map = &map,
+                                             .target = &target_grid,
+                                             .target_to_atlas = target_to_atlas,
+                                             .label = label,
+                                             .index = t + 1},
+                                            params, context);
+    resampled = resampled || out.resampled;
+    if (out.region.voxels.empty()) empty += (empty.empty() ? "" : ", ") + label;
+    set.regions.push_back(std::move(out.region));
+  };
+  (void)image_io::for_each_volume(files.image, context, add);
+  if (resampled) set.notes.push_back(set.name + ": maps were interpolated linearly to the grid");
+  if (!empty.empty()) set.notes.push_back(set.name + ": maps without voxels: " + empty);
+  name_regions(set);
+  return set;
+}
+
 AtlasRoute atlas_route(const AtlasInfo& atlas, const TemplateInfo& target,
                        const std::vector<TemplateInfo>& templates) {
   AtlasRoute route{atlas, target, std::nullopt};
@@ -77,26 +145,31 @@ AtlasRoute atlas_route(const AtlasInfo& atlas, const TemplateInfo& target,
 }
 
 RegionSet atlas_regions(const AtlasRoute& route, const SpaceMap* warp, const Grid& target_grid,
-                        const label_atlas::Params& params, const Context& context) {
+                        const label_atlas::Params& params, const Context& context,
+                        const OtherAtlasParams& other) {
   const SpaceMap* map = required(route.warp, warp);
-  const LabelImage labels = image_io::read_labels(route.atlas.image_path);
-  std::vector<LabelRow> table;
-  if (!route.atlas.table_path.empty()) {
-    table = parse_label_table(read_text(route.atlas.table_path),
-                              route.atlas.table_path.filename().string());
+  const AtlasInfo& atlas = route.atlas;
+  const PointMap* to_atlas = map == nullptr ? nullptr : &map->to_to_from;
+  RegionSet set;
+  if (atlas.kind == AtlasKind::labels) {
+    set = label_regions(atlas, route.target.space, to_atlas, target_grid, params, context);
+  } else if (atlas.kind == AtlasKind::maps) {
+    set = map_regions({atlas.image_path, atlas.table_path, atlas.name}, target_grid, to_atlas,
+                      other.maps, context);
+  } else {
+    std::vector<spheres::Seed> seeds =
+        spheres::parse_seeds(read_text(atlas.image_path), atlas.image_path.filename().string());
+    for (spheres::Seed& seed : seeds) {
+      if (map != nullptr) seed.center_mm = map->from_to_to(seed.center_mm);
+    }
+    set = spheres::run({.seeds = seeds, .target = &target_grid, .name = atlas.name}, other.spheres,
+                       context);
   }
-  label_atlas::Outputs out =
-      label_atlas::run({.labels = &labels,
-                        .table = table,
-                        .target = &target_grid,
-                        .target_to_atlas = map == nullptr ? nullptr : &map->to_to_from,
-                        .name = route.atlas.name,
-                        .space = route.target.space},
-                       params, context);
-  add_note(out.regions, route.target.note);
-  add_note(out.regions, route.atlas.note);
-  if (map != nullptr) add_note(out.regions, describe(*map));
-  return std::move(out.regions);
+  set.space = route.target.space;
+  add_note(set, route.target.note);
+  add_note(set, atlas.note);
+  if (map != nullptr) add_note(set, describe(*map));
+  return set;
 }
 
 std::vector<CircuitFact> load_circuit_facts() {

@@ -11,6 +11,8 @@
 #include "pipeline/spaces/warps.hpp"
 #include "stages/regions/circuit_regions.hpp"
 #include "stages/regions/label_atlas.hpp"
+#include "stages/regions/map_atlas.hpp"
+#include "stages/regions/spheres.hpp"
 
 namespace boldmill::spaces {
 
@@ -32,10 +34,32 @@ struct AtlasRoute {
 // ErrorKind::usage when no template of the atlas's space is on the machine.
 [[nodiscard]] AtlasRoute atlas_route(const AtlasInfo& atlas, const TemplateInfo& target,
                                      const std::vector<TemplateInfo>& templates);
-// `warp`: the computed route.warp, nullptr when none was asked for.
+// For atlases of other kinds than labels.
+struct OtherAtlasParams {
+  map_atlas::Params maps;
+  spheres::Params spheres;
+};
+// `warp`: the computed route.warp, nullptr when none was asked for. Of an atlas of labels the
+// regions with too few voxels are left out; of the other kinds every region is kept, the empty ones
+// named in a note.
 [[nodiscard]] RegionSet atlas_regions(const AtlasRoute& route, const SpaceMap* warp,
                                       const Grid& target_grid, const label_atlas::Params& params,
-                                      const Context& context);
+                                      const Context& context, const OtherAtlasParams& other = {});
+
+// The rows of a label table for an image whose largest label is known (0: it is not).
+[[nodiscard]] std::vector<LabelRow> read_label_table(const std::filesystem::path& path,
+                                                     int n_labels);
+// The maps of a series of images as regions on a grid, named by the table (rows 1 to the number of
+// maps), else "map-<n>". One map at a time is in memory. A note says when they were interpolated.
+// ErrorKind::input: a table of another length.
+struct MapFiles {
+  std::filesystem::path image;
+  std::filesystem::path table; // empty: numbers
+  std::string name;            // of the set
+};
+[[nodiscard]] RegionSet map_regions(const MapFiles& files, const Grid& target_grid,
+                                    const PointMap* target_to_atlas,
+                                    const map_atlas::Params& params, const Context& context);
 
 // --- The 28 circuit regions
 // -----------------------------------------------------------------------

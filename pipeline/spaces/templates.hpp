@@ -28,14 +28,23 @@ void archive(Archive& a, TemplateInfo& t) {
   a(t.name, t.space, t.sha256, t.single_subject, t.note);
 }
 
+enum class AtlasKind {
+  labels, // an image of whole numbers
+  maps,   // a series of images, one a region: probabilities or loadings
+  points  // a table of points, spheres about them
+};
+
 struct AtlasInfo {
-  std::string name; // "AAL", "AICHA", "HarvardOxford", or the stem of the user's file
+  // "AAL", "AICHA", "HarvardOxford"; of TemplateFlow "<atlas>-<desc>" with "_res-<index>" behind it
+  // for all but the finest; or the stem of the user's file
+  std::string name;
   std::string space;
   std::filesystem::path image_path;
   std::filesystem::path table_path; // empty: labels are named by their number
-  std::string sha256;               // of image_path
+  std::string sha256;               // of image_path; empty in find_atlases' list of TemplateFlow
   std::string table_sha256;         // "" without a table
   std::string note;
+  AtlasKind kind = AtlasKind::labels;
 };
 
 // Where to look. Empty paths are skipped; so are folders that do not exist.
@@ -58,6 +67,7 @@ struct SearchPath {
 // regions) where TemplateFlow has it, the ICBM 2009 average brain of @niivue/niivue, TemplateFlow's
 // other spaces, Colin27.
 [[nodiscard]] std::vector<TemplateInfo> find_templates(const SearchPath& search);
+// Debian's atlases and every atlas-<label> dseg and probseg of the TemplateFlow folders, by name.
 [[nodiscard]] std::vector<AtlasInfo> find_atlases(const SearchPath& search);
 
 // The target of a run: by name or space (case and spaces matter), or by default when `wanted` is
@@ -67,8 +77,9 @@ struct SearchPath {
 // The first template of exactly this space.
 [[nodiscard]] std::optional<TemplateInfo> template_of_space(const std::vector<TemplateInfo>& found,
                                                             const std::string& space);
-[[nodiscard]] AtlasInfo select_atlas(const std::vector<AtlasInfo>& found,
-                                     const std::string& wanted);
+// With its digests. Of several spaces with the name, `space` decides when it is among them.
+[[nodiscard]] AtlasInfo select_atlas(const std::vector<AtlasInfo>& found, const std::string& wanted,
+                                     const std::string& space = "");
 
 // A user's own files. `space` "": read from the file names (space-<label> or tpl-<label>).
 // ErrorKind::usage when no space is declared either way or the brain is missing.
@@ -78,8 +89,10 @@ struct TemplateFiles {
 };
 [[nodiscard]] TemplateInfo template_from_files(const TemplateFiles& files);
 struct AtlasFiles {
-  std::filesystem::path image;
-  std::filesystem::path table; // empty: <stem>.tsv, <stem>.txt, <stem>.csv or <image>.txt beside it
+  std::filesystem::path image; // labels, a series of maps, or a table of points (.tsv, .csv, .txt)
+  // Empty: <stem>.tsv, <stem>.txt, <stem>.csv, <image>.txt, <stem>_label.txt or, for BIDS names,
+  // the same without res-, beside it.
+  std::filesystem::path table;
   std::string space;
   std::string name; // "": the file name's stem
 };
