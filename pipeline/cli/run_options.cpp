@@ -96,6 +96,31 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
   shortcut(app, options, "-f,--fd-thresh", "nuisance_regression.fd_threshold_mm");
   shortcut(app, options, "--lower-bpf", "nuisance_regression.high_pass_hz");
   shortcut(app, options, "--upper-bpf", "nuisance_regression.low_pass_hz");
+  shortcut(app, options, "--bpf-order", "nuisance_regression.butterworth_order");
+  app.add_flag_function(
+         "--disable-bandpass-filter",
+         [&options](std::int64_t) {
+           options.shortcuts["nuisance_regression.high_pass_hz"] = "0";
+           options.shortcuts["nuisance_regression.low_pass_hz"] = "0";
+         },
+         "no high-pass and no low-pass")
+      ->group("Processing");
+  shortcut(app, options, "--output-type", "nuisance_regression.output");
+  shortcut(app, options, "--motion-filter-type", "motion_filter.type");
+  shortcut(app, options, "--band-stop-min", "motion_filter.band_stop_min_bpm");
+  shortcut(app, options, "--band-stop-max", "motion_filter.band_stop_max_bpm");
+  shortcut(app, options, "--motion-filter-order", "motion_filter.order");
+  shortcut(app, options, "-r,--head-radius", "framewise_displacement.head_radius_mm");
+  app.add_option_function<std::string>(
+         "--despike",
+         [&options](const std::string& answer) {
+           options.shortcuts["voxels.despike"] = answer == "y" ? "true" : "false";
+         },
+         "y or n: spikes of voxels are pulled in before regions are averaged (voxels.despike)")
+      ->check(CLI::IsMember({"y", "n"}))
+      ->group("Processing");
+  shortcut(app, options, "--smoothing", "voxels.smoothing_mm");
+  shortcut(app, options, "--create-matrices", "connectivity.n_volumes");
   shortcut(app, options, "--min-time", "gates.min_time_s");
   shortcut(app, options, "--min-coverage", "extraction.min_coverage");
   shortcut(app, options, "--random-seed", "prediction.random_seed");
@@ -120,8 +145,9 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
       ->capture_default_str()
       ->group("Execution");
   app.add_option("--derivatives", options.derivatives,
-                 "NAME=DIR: outputs of fMRIPrep or boldmill whose T1w brain masks and transforms "
-                 "between T1w and target space are used instead of computed")
+                 "NAME=DIR: outputs of fMRIPrep or boldmill. Series in the target's space are used "
+                 "instead of the raw ones (input.bold), otherwise brain masks of the T1w and "
+                 "transforms between T1w and target space")
       ->expected(1, 1 << 20)
       ->group("Processing");
   app.add_option(

@@ -39,6 +39,7 @@ void add_graph_measures(CLI::App& stage_app);
 void add_modularity(CLI::App& stage_app);
 void add_sliding_window(CLI::App& stage_app);
 void add_tissue(CLI::App& stage_app);
+void add_glm(CLI::App& stage_app);
 
 void add_stages(CLI::App& stage_app) {
   // In the order of the data's way.
@@ -76,6 +77,7 @@ void add_stages(CLI::App& stage_app) {
                                          add_alff,
                                          add_reho,
                                          add_signal_quality,
+                                         add_glm,
                                          add_qc_fc,
                                          add_predict};
   for (const AddStage add : kStages) add(stage_app);

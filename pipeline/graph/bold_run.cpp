@@ -73,13 +73,6 @@ std::string field_stages(ParamsOf&& params) {
   return text;
 }
 
-// What is done to voxels before they are averaged, as a part of a key; "" for nothing.
-std::string voxel_steps(const config::Config& config) {
-  if (!config.voxels.despike) return "";
-  return "despike" + std::to_string(despike::kStage.version) +
-         config::to_json(config)["despike"].dump();
-}
-
 Keys keys_of(const Study& study, const Opened& opened, const std::string& anatomy) {
   const config::Json c = config::to_json(study.config);
   const auto params = [&c](std::string_view section) { return c[std::string(section)].dump(); };
@@ -419,9 +412,7 @@ private:
     const Mask& brain = e.mask.mask;
     const TargetSpace& target = study_.target;
     const PointMap to_ref = target_to_ref(e);
-    Grid line;
-    line.shape = {static_cast<int>(target.voxels.size()), 1, 1};
-    Mask covered(line, 0);
+    std::vector<std::uint8_t> covered(target.voxels.size(), 0);
     const auto at = source_coordinates(brain.grid, target.grid, target.voxels, to_ref, context_);
     for (std::size_t n = 0; n < target.voxels.size(); ++n) {
       const double* x = at.data() + 3 * n;
@@ -429,9 +420,11 @@ private:
       const auto axis = [&](std::size_t a) {
         return std::clamp(static_cast<int>(std::lround(x[a])), 0, brain.grid.shape[a] - 1);
       };
-      covered.data[n] = brain.data[brain.grid.index(axis(0), axis(1), axis(2))];
+      covered[n] = brain.data[brain.grid.index(axis(0), axis(1), axis(2))];
     }
-    RegionSeries regions(target.compact, target.voxels.size(), covered, bold().n_volumes, c_);
+    GridRegions::Sets sets;
+    for (const RegionSet& set : target.sets) sets.push_back(set.regions);
+    RegionSeries regions(sets, {&target.grid, &target.voxels}, covered, bold().n_volumes, c_);
     const auto distorted =
         distortion_at(e.distortion, target.grid, target.voxels, to_ref, context_);
     const bold_resampling::Inputs inputs{bold(),
@@ -470,6 +463,18 @@ private:
 };
 
 } // namespace
+
+std::string voxel_steps(const config::Config& config) {
+  std::string text;
+  if (config.voxels.smoothing_mm > 0.0) {
+    text += "smoothing" + config::Json(config.voxels.smoothing_mm).dump();
+  }
+  if (config.voxels.despike) {
+    text += "despike" + std::to_string(despike::kStage.version) +
+            config::to_json(config)["despike"].dump();
+  }
+  return text;
+}
 
 std::string run_key(const Study& study, const bids::ParticipantSession& session,
                     const bids::BoldRun& run) {

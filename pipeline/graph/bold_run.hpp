@@ -52,6 +52,9 @@ struct RunOutput {
   std::vector<store::InputRecord> inputs;
 };
 
+// What is done to voxels before they are averaged, as a part of a key; "" for nothing.
+[[nodiscard]] std::string voxel_steps(const config::Config& config);
+
 // Key of the run's result; reads (or remembers) the digests of image and T1w.
 [[nodiscard]] std::string run_key(const Study& study, const bids::ParticipantSession& session,
                                   const bids::BoldRun& run);

@@ -6,6 +6,7 @@
 
 #include "pipeline/bids/fieldmap_estimator.hpp"
 #include "pipeline/bids/text.hpp"
+#include "pipeline/graph/cohort_connectivity.hpp"
 #include "pipeline/graph/prediction.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
@@ -138,6 +139,8 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
       const store::CohortReader reader(part);
       add_scores(reader, config, taxonomy, results);
       add_predictions(reader, config, results, context);
+      add_tangents(reader, config, results, context);
+      add_qc_fc(reader, config, results, context);
     }
     store::write_cohort_results(part, results);
     store::publish(part, request.out / "cohort.h5");

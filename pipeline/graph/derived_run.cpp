@@ -88,9 +88,7 @@ std::string key_of(const Study& study, const Opened& opened) {
   const config::Json c = config::to_json(study.config);
   std::string text = c["extraction"].dump() + c["input"]["dummy_scans"].dump() +
                      c["framewise_displacement"].dump() + config::Json(opened.tr_s).dump();
-  if (study.config.voxels.despike) {
-    text += c["despike"].dump() + std::to_string(despike::kStage.version);
-  }
+  text += voxel_steps(study.config);
   return cache::node_key(
       kStage, text,
       {opened.bold.record.sha256, opened.mask.record.sha256, opened.confounds.record.sha256,
@@ -244,9 +242,8 @@ private:
 
   void read_series(const Mask& mask, RunResult& result) {
     const auto sets = regions_on(study_, mask.grid, context_);
-    const std::size_t n_voxels = mask.grid.n_voxels();
-    VoxelSums sums(n_voxels, result.n_dummies);
-    RegionSeries regions(*sets, n_voxels, mask, result.n_volumes, c_);
+    VoxelSums sums(mask.grid.n_voxels(), result.n_dummies);
+    RegionSeries regions(*sets, {&mask.grid, nullptr}, mask.data, result.n_volumes, c_);
     const image_io::ReadReport seen = image_io::for_each_block(
         opened_.bold.path, context_, [&](const image_io::SeriesBlock& block) {
           sums.add(block);

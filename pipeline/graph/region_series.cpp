@@ -1,22 +1,180 @@
 #include "pipeline/graph/region_series.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "stages/core/smooth.hpp"
 
 namespace boldmill::graph {
+namespace {
 
-RegionSeries::RegionSeries(const std::vector<std::vector<Region>>& sets, std::size_t n_voxels,
-                           const Mask& mask, int n_volumes, const config::Config& config)
-    : sets_(sets), config_(config) {
+constexpr double kCut = 4.0; // sigma
+
+std::vector<double> gaussian(double sigma_voxels) {
+  const int reach = static_cast<int>(kCut * sigma_voxels + 0.5);
+  std::vector<double> taps;
+  double sum = 0.0;
+  for (int k = -reach; k <= reach; ++k) {
+    taps.push_back(std::exp(-0.5 * k * k / (sigma_voxels * sigma_voxels)));
+    sum += taps.back();
+  }
+  for (double& tap : taps) tap /= sum;
+  return taps;
+}
+
+// A box of the grid with a value per voxel.
+struct Box {
+  std::array<int, 3> first{}, shape{};
+  std::vector<double> values;
+};
+
+// The indicator of the voxels over their number, with room for the filter inside the grid.
+Box indicator(const std::vector<std::size_t>& voxels, const Grid& grid,
+              const std::array<int, 3>& room) {
+  std::array<int, 3> last{};
+  Box box;
+  box.first = grid.shape;
+  for (const std::size_t v : voxels) {
+    const auto at = grid.coordinates(v);
+    for (std::size_t a = 0; a < 3; ++a) {
+      box.first[a] = std::min(box.first[a], at[a]);
+      last[a] = std::max(last[a], at[a]);
+    }
+  }
+  std::size_t n = 1;
+  for (std::size_t a = 0; a < 3; ++a) {
+    box.first[a] = std::max(0, box.first[a] - room[a]);
+    last[a] = std::min(grid.shape[a] - 1, last[a] + room[a]);
+    box.shape[a] = last[a] - box.first[a] + 1;
+    n *= static_cast<std::size_t>(box.shape[a]);
+  }
+  box.values.assign(n, 0.0);
+  const double share = 1.0 / static_cast<double>(voxels.size());
+  for (const std::size_t v : voxels) {
+    const auto at = grid.coordinates(v);
+    const auto x = static_cast<std::size_t>(at[0] - box.first[0]);
+    const auto y = static_cast<std::size_t>(at[1] - box.first[1]);
+    const auto z = static_cast<std::size_t>(at[2] - box.first[2]);
+    const auto width = static_cast<std::size_t>(box.shape[0]);
+    const auto height = static_cast<std::size_t>(box.shape[1]);
+    box.values[x + width * (y + height * z)] = share;
+  }
+  return box;
+}
+
+// Zero beyond the box: it reaches as far as the filter does, or the image ends there.
+void filter_axis(Box& box, std::size_t axis, const std::vector<double>& taps) {
+  const auto n = box.shape[axis];
+  const int reach = static_cast<int>(taps.size() / 2);
+  std::size_t stride = 1;
+  for (std::size_t a = 0; a < axis; ++a) stride *= static_cast<std::size_t>(box.shape[a]);
+  const std::size_t line = stride * static_cast<std::size_t>(n);
+  std::vector<double> out(static_cast<std::size_t>(n));
+  for (std::size_t start = 0; start < box.values.size(); ++start) {
+    if (start % line >= stride) continue;
+    for (int i = 0; i < n; ++i) {
+      double sum = 0.0;
+      for (int k = std::max(-reach, -i); k <= std::min(reach, n - 1 - i); ++k) {
+        sum += taps[static_cast<std::size_t>(k + reach)] *
+               box.values[start + stride * static_cast<std::size_t>(i + k)];
+      }
+      out[static_cast<std::size_t>(i)] = sum;
+    }
+    for (int i = 0; i < n; ++i) {
+      box.values[start + stride * static_cast<std::size_t>(i)] = out[static_cast<std::size_t>(i)];
+    }
+  }
+}
+
+// The region whose weighted mean is the mean of the smoothed image over `voxels`.
+void smooth(const std::vector<std::size_t>& voxels, const Grid& grid, double fwhm_mm,
+            Region& region) {
+  region.voxels.clear();
+  region.weights.clear();
+  if (voxels.empty()) return;
+  const Eigen::Vector3d sigma = (fwhm_mm / kFwhmPerSigma) / grid.spacing_mm().array();
+  std::array<std::vector<double>, 3> taps;
+  std::array<int, 3> room{};
+  for (std::size_t a = 0; a < 3; ++a) {
+    taps[a] = gaussian(sigma[static_cast<Eigen::Index>(a)]);
+    room[a] = static_cast<int>(taps[a].size() / 2);
+  }
+  Box box = indicator(voxels, grid, room);
+  for (std::size_t a = 0; a < 3; ++a) filter_axis(box, a, taps[a]);
+  std::size_t n = 0;
+  for (int k = 0; k < box.shape[2]; ++k) {
+    for (int j = 0; j < box.shape[1]; ++j) {
+      for (int i = 0; i < box.shape[0]; ++i, ++n) {
+        if (box.values[n] <= 0.0) continue;
+        region.voxels.push_back(grid.index(box.first[0] + i, box.first[1] + j, box.first[2] + k));
+        region.weights.push_back(static_cast<float>(box.values[n]));
+      }
+    }
+  }
+}
+
+// From voxels of the grid to positions in the list.
+void to_positions(const std::vector<std::size_t>& list, Region& region) {
+  for (std::size_t& voxel : region.voxels) {
+    const auto at = std::lower_bound(list.begin(), list.end(), voxel);
+    if (at == list.end() || *at != voxel) {
+      throw Error(ErrorKind::internal, "region_series: a voxel of a region is not sampled");
+    }
+    voxel = static_cast<std::size_t>(at - list.begin());
+  }
+}
+
+} // namespace
+
+double smoothing_reach_mm(const config::Config& config) {
+  return kCut * config.voxels.smoothing_mm / kFwhmPerSigma;
+}
+
+RegionSeries::RegionSeries(const GridRegions::Sets& sets, const SampledVoxels& voxels,
+                           std::span<const std::uint8_t> mask, int n_volumes,
+                           const config::Config& config)
+    : config_(config), sets_(sets) {
+  const double fwhm_mm = config.voxels.smoothing_mm;
+  for (auto& regions : sets_) {
+    std::vector<double>& coverage = coverage_.emplace_back();
+    for (Region& region : regions) {
+      Region whole = region;
+      if (voxels.list != nullptr) to_positions(*voxels.list, whole);
+      std::vector<std::size_t> inside; // of the grid
+      double weight = 0.0;
+      double seen = 0.0;
+      for (std::size_t n = 0; n < region.voxels.size(); ++n) {
+        const double w = region.weights.empty() ? 1.0 : static_cast<double>(region.weights[n]);
+        weight += w;
+        if (mask[whole.voxels[n]] == 0) continue;
+        seen += w;
+        inside.push_back(region.voxels[n]);
+      }
+      coverage.push_back(weight > 0.0 ? seen / weight : std::nan(""));
+      if (fwhm_mm > 0.0) {
+        if (!(coverage.back() >= config.extraction.min_coverage)) inside.clear();
+        smooth(inside, *voxels.grid, fwhm_mm, region);
+        if (voxels.list != nullptr) to_positions(*voxels.list, region);
+      } else {
+        region = std::move(whole);
+      }
+    }
+  }
+  Mask known;
+  known.grid.shape = {static_cast<int>(voxels.size()), 1, 1};
+  known.data.assign(mask.begin(), mask.end());
+  if (fwhm_mm > 0.0) std::fill(known.data.begin(), known.data.end(), std::uint8_t{1});
   if (!config.voxels.despike) {
-    for (const auto& regions : sets) {
-      accumulators_.emplace_back(regions, n_voxels, &mask, n_volumes, config.extraction);
+    for (const auto& regions : sets_) {
+      accumulators_.emplace_back(regions, voxels.size(), &known, n_volumes, config.extraction);
     }
     return;
   }
-  for (const auto& regions : sets) {
+  for (const auto& regions : sets_) {
     for (const Region& region : regions) {
       std::copy_if(region.voxels.begin(), region.voxels.end(), std::back_inserter(voxels_),
-                   [&mask](std::size_t v) { return mask.data[v] != 0; });
+                   [&known](std::size_t v) { return known.data[v] != 0; });
     }
   }
   std::sort(voxels_.begin(), voxels_.end());
@@ -38,21 +196,20 @@ void RegionSeries::add_voxels(int t, std::size_t begin, std::span<const float> v
 }
 
 void RegionSeries::finish(int n_dummies, const Context& context, RunResult& result) {
-  const auto keep = [&result](extraction::Outputs parcels) {
-    result.series.push_back(std::move(parcels.parcel_series));
-    result.coverage.emplace_back(parcels.coverage.data(),
-                                 parcels.coverage.data() + parcels.coverage.size());
-  };
-  for (const auto& accumulator : accumulators_) keep(accumulator.finish());
-  if (!config_.voxels.despike) return;
-  Eigen::Map<Eigen::MatrixXf> view(columns_.data(), columns_.rows(), columns_.cols());
-  (void)despike::run_in_place(view, n_dummies, config_.despike, context);
-  for (const auto& regions : sets_) {
+  if (config_.voxels.despike) {
+    Eigen::Map<Eigen::MatrixXf> view(columns_.data(), columns_.rows(), columns_.cols());
+    (void)despike::run_in_place(view, n_dummies, config_.despike, context);
+  }
+  for (std::size_t s = 0; s < sets_.size(); ++s) {
     extraction::Inputs inputs;
     inputs.voxel_series = &columns_;
     inputs.columns = &voxels_;
-    inputs.regions = &regions;
-    keep(extraction::run(inputs, config_.extraction, context));
+    inputs.regions = &sets_[s];
+    extraction::Outputs parcels = config_.voxels.despike
+                                      ? extraction::run(inputs, config_.extraction, context)
+                                      : accumulators_[s].finish(context);
+    result.series.push_back(std::move(parcels.parcel_series));
+    result.coverage.push_back(coverage_[s]);
   }
 }
 

@@ -1,5 +1,10 @@
-// Series of the regions of several sets from an image that comes in pieces, despiked before the
-// average when the configuration asks for it.
+// Series of the regions of several sets from an image that comes in pieces. Before the average,
+// voxels are despiked and smoothed when the configuration asks for it.
+//
+// Smoothing is linear, so the image itself is never smoothed: with the Gaussian g of
+// voxels.smoothing_mm (sampled, cut at 4 sigma, normalised, zero beyond the image) the mean of a
+// smoothed image over the voxels R of a region in the mask is  y(t) = sum_u w(u) x_t(u),  w(u) =
+// sum_{r in R} g(r - u) / |R|.
 #pragma once
 
 #include <optional>
@@ -10,14 +15,23 @@
 
 namespace boldmill::graph {
 
+// Where the pieces come from: all voxels of a grid, or an ascending list of some.
+struct SampledVoxels {
+  const Grid* grid = nullptr;
+  const std::vector<std::size_t>* list = nullptr; // null: all
+  [[nodiscard]] std::size_t size() const {
+    return list == nullptr ? grid->n_voxels() : list->size();
+  }
+};
+
 class RegionSeries {
 public:
-  // `sets`: regions as voxels of a grid (or of a list) of n_voxels. `mask`: the voxels with signal.
-  // Both must outlive it.
-  RegionSeries(const std::vector<std::vector<Region>>& sets, std::size_t n_voxels, const Mask& mask,
-               int n_volumes, const config::Config& config);
+  // `sets`: regions as voxels of the grid. `mask`: over the sampled voxels, those with signal.
+  // With smoothing, every voxel within smoothing_reach_mm of a region must be sampled.
+  RegionSeries(const GridRegions::Sets& sets, const SampledVoxels& voxels,
+               std::span<const std::uint8_t> mask, int n_volumes, const config::Config& config);
 
-  // Voxels [begin, begin + values.size()) of volume t, in ascending order.
+  // Sampled voxels [begin, begin + values.size()) of volume t, in ascending order.
   void add(int t, std::size_t begin, std::span<const float> values);
   // Appends to result.series and result.coverage.
   void finish(int n_dummies, const Context& context, RunResult& result);
@@ -25,12 +39,16 @@ public:
 private:
   void add_voxels(int t, std::size_t begin, std::span<const float> values);
 
-  const std::vector<std::vector<Region>>& sets_;
   const config::Config& config_;
+  GridRegions::Sets sets_;                                  // as positions among the sampled voxels
+  std::vector<std::vector<double>> coverage_;               // by set
   std::vector<extraction::ParcelAccumulator> accumulators_; // unless despiked
-  std::vector<std::size_t> voxels_;                         // of any region, in the mask
+  std::vector<std::size_t> voxels_;                         // of any region
   Eigen::MatrixXf columns_;                                 // T x voxels_
 };
+
+// How far from a region voxels count; 0 without smoothing.
+[[nodiscard]] double smoothing_reach_mm(const config::Config& config);
 
 // The voxels' series that despiking holds.
 [[nodiscard]] std::size_t region_series_bytes(std::size_t n_voxels, std::size_t n_volumes,

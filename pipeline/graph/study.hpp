@@ -38,9 +38,8 @@ struct TargetSpace {
   std::string key;             // digest of everything above
   std::vector<std::string> notes;
 
-  // All voxels of any region, ascending, and each region of each set as positions in that list.
+  // What a run is sampled at, ascending: all voxels of any region, with smoothing those around.
   std::vector<std::size_t> voxels;
-  std::vector<std::vector<Region>> compact;
 };
 
 // sha256 of input files, remembered by path, size and time of change so that a resumed study does

@@ -6,9 +6,11 @@
 
 #include "pipeline/config/taxonomy_json.hpp"
 #include "pipeline/graph/archives.hpp"
+#include "pipeline/graph/region_series.hpp"
 #include "pipeline/image_io/digest.hpp"
 #include "pipeline/spaces/region_sources.hpp"
 #include "stages/core/interpolate.hpp"
+#include "stages/core/morphology.hpp"
 
 namespace boldmill::graph {
 namespace fs = std::filesystem;
@@ -54,27 +56,20 @@ private:
   std::map<std::string, spaces::SpaceMap> maps_;
 };
 
-void index_voxels(TargetSpace& target) {
+// What is sampled: the voxels of any region, and those that smoothing mixes in.
+void index_voxels(TargetSpace& target, double reach_mm, const Context& context) {
+  Mask any(target.grid, 0);
   for (const RegionSet& set : target.sets) {
     for (const Region& region : set.regions) {
-      target.voxels.insert(target.voxels.end(), region.voxels.begin(), region.voxels.end());
+      for (const std::size_t voxel : region.voxels) any.data[voxel] = 1;
     }
   }
-  std::sort(target.voxels.begin(), target.voxels.end());
-  target.voxels.erase(std::unique(target.voxels.begin(), target.voxels.end()), target.voxels.end());
-  for (const RegionSet& set : target.sets) {
-    std::vector<Region> regions;
-    for (const Region& region : set.regions) {
-      Region compact;
-      compact.index = region.index;
-      for (const std::size_t voxel : region.voxels) {
-        const auto at = std::lower_bound(target.voxels.begin(), target.voxels.end(), voxel);
-        compact.voxels.push_back(static_cast<std::size_t>(at - target.voxels.begin()));
-      }
-      regions.push_back(std::move(compact));
-    }
-    target.compact.push_back(std::move(regions));
+  // A separable filter reaches further along diagonals.
+  if (reach_mm > 0.0) {
+    const double step_mm = target.grid.spacing_mm().maxCoeff();
+    any = dilate(any, std::sqrt(3.0) * (reach_mm + step_mm), context);
   }
+  target.voxels = indices_of(any);
 }
 
 std::string digest_of(const TargetSpace& target, const std::string& template_sha256) {
@@ -249,7 +244,7 @@ TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& tax
   for (const RegionSet& set : target.sets) {
     target.notes.insert(target.notes.end(), set.notes.begin(), set.notes.end());
   }
-  index_voxels(target);
+  index_voxels(target, smoothing_reach_mm(config), context);
   cache::Archive mask_bytes;
   mask_bytes(target.mask);
   target.template_key = cache::sha256_hex(chosen.sha256 + cache::sha256_hex(mask_bytes.bytes()));

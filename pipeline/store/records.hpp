@@ -196,6 +196,25 @@ struct NotDone {
   std::string reason;
 };
 
+// Connectivity in the tangent space of the cohort's geometric mean, of one source and atlas.
+struct TangentRecord {
+  std::string source, atlas;
+  Eigen::MatrixXd edges;    // N x R (R - 1) / 2, upper triangle row by row; NaN without
+  Eigen::MatrixXd diagonal; // N x R
+  Eigen::MatrixXd mean;     // R x R, NaN for regions that someone lacks
+  std::int32_t n_people = 0;
+};
+
+// How much of the differences between people's connectivity is motion; see stage qc_fc.
+struct QcFcRecord {
+  std::string source, atlas, kind;
+  std::vector<double> r, p;          // by edge
+  std::vector<MetricRecord> summary; // median_absolute_r, share_significant, distance_dependence
+  std::map<std::string, std::vector<double>> null; // of each summary, by its name
+  std::vector<std::string> covariates;
+  std::int32_t n_people = 0;
+};
+
 struct CohortResults {
   ScoreTable features; // N x F, standardised against the reference
   ScoreTable scores;   // N x S
@@ -203,6 +222,8 @@ struct CohortResults {
   std::string fitted_on = "whole_cohort"; // attribute of features, scores and reference
   FlagMatrix imputed;                     // N x measures, empty: nothing was imputed
   std::vector<PredictionRecord> predictions;
+  std::vector<TangentRecord> tangents;
+  std::vector<QcFcRecord> qc_fc;
   std::vector<NotDone> not_done;
 };
 

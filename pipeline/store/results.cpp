@@ -4,6 +4,7 @@
 
 #include "pipeline/store/merge.hpp"
 #include "pipeline/store/netcdf.hpp"
+#include "pipeline/store/shard.hpp"
 
 namespace boldmill::store {
 namespace {
@@ -134,6 +135,58 @@ void write_predictions(const Group& root, const Dimension& row,
   }
 }
 
+void write_tangents(const File& file, const Dimension& row,
+                    const std::vector<TangentRecord>& tangents, const std::string& fitted_on) {
+  for (const TangentRecord& record : tangents) {
+    const Group group = Group::open(file, "/connectivity/" + safe_name(record.source) + "/" +
+                                              safe_name(record.atlas));
+    const Dimension edge = group.existing_dimension("edge");
+    const Dimension region =
+        group.dimension("region", static_cast<std::size_t>(record.mean.rows()));
+    const Dimension other =
+        group.dimension("other_region", static_cast<std::size_t>(record.mean.rows()));
+    const Attributes fitted{{"fitted_on", fitted_on}};
+    group.write("tangent", {row, edge}, record.edges, fitted);
+    group.write("tangent_diagonal", {row, region}, record.diagonal, fitted);
+    group.write("tangent_mean", {region, other}, record.mean, fitted);
+  }
+}
+
+void write_qc_fc(const Group& root, const std::vector<QcFcRecord>& records) {
+  for (const QcFcRecord& record : records) {
+    const Group group = root.open_or_create("cohort")
+                            .open_or_create("qc_fc")
+                            .open_or_create(record.source)
+                            .create(record.atlas);
+    group.attribute("kind", record.kind);
+    group.attribute("n_people", record.n_people);
+    std::string covariates;
+    for (const std::string& name : record.covariates) {
+      covariates += (covariates.empty() ? "" : ", ") + name;
+    }
+    group.attribute("covariates", covariates);
+    const Dimension edge = group.dimension("edge", record.r.size());
+    write_vector(group, "r", edge, record.r,
+                 {{"long_name", "correlation over people with mean framewise displacement"}});
+    write_vector(group, "p", edge, record.p);
+    std::vector<std::string> names;
+    std::vector<double> value, p;
+    for (const MetricRecord& metric : record.summary) {
+      names.push_back(metric.name);
+      value.push_back(metric.value);
+      p.push_back(metric.p_permutation);
+    }
+    const Dimension summary = group.dimension("summary", names);
+    write_vector(group, "summary_value", summary, value);
+    write_vector(group, "summary_p_permutation", summary, p);
+    for (const auto& [name, values] : record.null) {
+      if (values.empty()) continue;
+      const Dimension permutation = group.dimension(name + "_permutation", values.size());
+      write_vector(group, name + "_null", permutation, values);
+    }
+  }
+}
+
 void write_not_done(const Group& root, const std::vector<NotDone>& not_done) {
   if (not_done.empty()) return;
   std::vector<std::string> analysis, reason;
@@ -168,6 +221,8 @@ void write_cohort_results(const std::filesystem::path& part, const CohortResults
       circuits.overwrite("imputed", Values(row_major(results.imputed)));
     }
     write_predictions(root, row, results.predictions);
+    write_tangents(file, row, results.tangents, results.fitted_on);
+    write_qc_fc(root, results.qc_fc);
     write_not_done(root, results.not_done);
   }
   file.close();
