@@ -30,6 +30,7 @@ struct Options {
   double spacing_mm = 2.0;
   std::string out;
   label_atlas::Params atlas;
+  spaces::OtherAtlasParams other;
   circuit_regions::Params circuits;
 };
 
@@ -81,10 +82,11 @@ RegionSet build(const Options& options, const Places& places, const Context& con
       is_file(options.what)
           ? spaces::atlas_from_files(
                 {.image = options.what, .table = options.labels, .space = options.what_space})
-          : spaces::select_atlas(places.atlases, options.what);
+          : spaces::select_atlas(places.atlases, options.what, places.target.space);
   const spaces::AtlasRoute route = spaces::atlas_route(atlas, places.target, places.templates);
   const auto warp = computed(route.warp, context);
-  return spaces::atlas_regions(route, warp ? &*warp : nullptr, grid, options.atlas, context);
+  return spaces::atlas_regions(route, warp ? &*warp : nullptr, grid, options.atlas, context,
+                               options.other);
 }
 
 std::string aliases_of(const RegionSet& set, std::size_t region) {
@@ -147,8 +149,10 @@ void add_regions(CLI::App& stage_app) {
   const auto options = std::make_shared<Options>();
   CLI::App* app = stage_app.add_subcommand(
       "regions", "the regions of an atlas or the circuit regions as label images on a template");
-  app->add_option("set", options->what,
-                  "circuits, an atlas of this machine by name, or a label image")
+  app->add_option(
+         "set", options->what,
+         "circuits, an atlas of this machine by name, a label image, a 4-D image of one map a "
+         "region, or a table of points (.tsv, .csv, .txt: label x y z [radius], mm)")
       ->capture_default_str();
   app->add_option("--set-space", options->what_space,
                   "space of the label image; by default from space- or tpl- of its name");
@@ -166,6 +170,8 @@ void add_regions(CLI::App& stage_app) {
   app->add_option("--out", options->out, "prefix of PREFIX_dseg.nii.gz and PREFIX_dseg.tsv")
       ->required();
   add_params(*app, options->atlas);
+  add_params(*app, options->other.maps);
+  add_params(*app, options->other.spheres);
   add_params(*app, options->circuits);
   app->callback([options] { run_regions(*options); });
 }
