@@ -467,7 +467,7 @@ private:
 std::string voxel_steps(const config::Config& config) {
   std::string text;
   if (config.voxels.smoothing_mm > 0.0) {
-    text += "smoothing" + config::Json(config.voxels.smoothing_mm).dump();
+    text += "smoothing mirrored" + config::Json(config.voxels.smoothing_mm).dump();
   }
   if (config.voxels.despike) {
     text += "despike" + std::to_string(despike::kStage.version) +

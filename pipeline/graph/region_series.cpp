@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "stages/core/parallel.hpp"
 #include "stages/core/smooth.hpp"
 
 namespace boldmill::graph {
@@ -63,26 +64,43 @@ Box indicator(const std::vector<std::size_t>& voxels, const Grid& grid,
   return box;
 }
 
-// Zero beyond the box: it reaches as far as the filter does, or the image ends there.
-void filter_axis(Box& box, std::size_t axis, const std::vector<double>& taps) {
+// A sample beyond the box: mirrored where the image ends, else -1, for the box reaches as far as
+// the filter does.
+int mirrored(int i, int n, bool at_start, bool at_end) {
+  while (i < 0 || i >= n) {
+    if (i < 0) {
+      if (!at_start) return -1;
+      i = -1 - i;
+    } else {
+      if (!at_end) return -1;
+      i = 2 * n - 1 - i;
+    }
+  }
+  return i;
+}
+
+void filter_axis(Box& box, const Grid& grid, std::size_t axis, const std::vector<double>& taps) {
   const auto n = box.shape[axis];
   const int reach = static_cast<int>(taps.size() / 2);
+  const bool at_start = box.first[axis] == 0;
+  const bool at_end = box.first[axis] + n == grid.shape[axis];
   std::size_t stride = 1;
   for (std::size_t a = 0; a < axis; ++a) stride *= static_cast<std::size_t>(box.shape[a]);
   const std::size_t line = stride * static_cast<std::size_t>(n);
-  std::vector<double> out(static_cast<std::size_t>(n));
+  std::vector<double> in(static_cast<std::size_t>(n + 2 * reach)); // with what lies beyond
   for (std::size_t start = 0; start < box.values.size(); ++start) {
     if (start % line >= stride) continue;
-    for (int i = 0; i < n; ++i) {
-      double sum = 0.0;
-      for (int k = std::max(-reach, -i); k <= std::min(reach, n - 1 - i); ++k) {
-        sum += taps[static_cast<std::size_t>(k + reach)] *
-               box.values[start + stride * static_cast<std::size_t>(i + k)];
-      }
-      out[static_cast<std::size_t>(i)] = sum;
+    for (int i = -reach; i < n + reach; ++i) {
+      const int from = mirrored(i, n, at_start, at_end);
+      in[static_cast<std::size_t>(i + reach)] =
+          from < 0 ? 0.0 : box.values[start + stride * static_cast<std::size_t>(from)];
     }
     for (int i = 0; i < n; ++i) {
-      box.values[start + stride * static_cast<std::size_t>(i)] = out[static_cast<std::size_t>(i)];
+      double sum = 0.0;
+      for (std::size_t k = 0; k < taps.size(); ++k) {
+        sum += taps[k] * in[static_cast<std::size_t>(i) + k];
+      }
+      box.values[start + stride * static_cast<std::size_t>(i)] = sum;
     }
   }
 }
@@ -101,7 +119,7 @@ void smooth(const std::vector<std::size_t>& voxels, const Grid& grid, double fwh
     room[a] = static_cast<int>(taps[a].size() / 2);
   }
   Box box = indicator(voxels, grid, room);
-  for (std::size_t a = 0; a < 3; ++a) filter_axis(box, a, taps[a]);
+  for (std::size_t a = 0; a < 3; ++a) filter_axis(box, grid, a, taps[a]);
   std::size_t n = 0;
   for (int k = 0; k < box.shape[2]; ++k) {
     for (int j = 0; j < box.shape[1]; ++j) {
@@ -113,6 +131,32 @@ void smooth(const std::vector<std::size_t>& voxels, const Grid& grid, double fwh
     }
   }
 }
+
+} // namespace
+
+void smooth_regions(std::vector<Region>& regions, std::span<const std::uint8_t> mask,
+                    const Grid& grid, double fwhm_mm, double min_coverage,
+                    std::vector<double>& coverage) {
+  coverage.assign(regions.size(), std::nan(""));
+  parallel_blocks(Context{}, regions.size(), 1, [&](std::size_t r, std::size_t) {
+    Region& region = regions[r];
+    std::vector<std::size_t> inside;
+    double weight = 0.0;
+    double seen = 0.0;
+    for (std::size_t n = 0; n < region.voxels.size(); ++n) {
+      const double w = region.weights.empty() ? 1.0 : static_cast<double>(region.weights[n]);
+      weight += w;
+      if (!mask.empty() && mask[region.voxels[n]] == 0) continue;
+      seen += w;
+      inside.push_back(region.voxels[n]);
+    }
+    if (weight > 0.0) coverage[r] = seen / weight;
+    if (!(coverage[r] >= min_coverage)) inside.clear();
+    smooth(inside, grid, fwhm_mm, region);
+  });
+}
+
+namespace {
 
 // From voxels of the grid to positions in the list.
 void to_positions(const std::vector<std::size_t>& list, Region& region) {
@@ -138,27 +182,28 @@ RegionSeries::RegionSeries(const GridRegions::Sets& sets, const SampledVoxels& v
   const double fwhm_mm = config.voxels.smoothing_mm;
   for (auto& regions : sets_) {
     std::vector<double>& coverage = coverage_.emplace_back();
+    if (fwhm_mm > 0.0) {
+      std::vector<std::uint8_t> whole; // the mask over the grid
+      if (voxels.list != nullptr) {
+        whole.assign(voxels.grid->n_voxels(), 0);
+        for (std::size_t v = 0; v < mask.size(); ++v) whole[(*voxels.list)[v]] = mask[v];
+      }
+      smooth_regions(regions, voxels.list == nullptr ? mask : std::span<const std::uint8_t>(whole),
+                     *voxels.grid, fwhm_mm, config.extraction.min_coverage, coverage);
+      if (voxels.list == nullptr) continue;
+      for (Region& region : regions) to_positions(*voxels.list, region);
+      continue;
+    }
     for (Region& region : regions) {
-      Region whole = region;
-      if (voxels.list != nullptr) to_positions(*voxels.list, whole);
-      std::vector<std::size_t> inside; // of the grid
+      if (voxels.list != nullptr) to_positions(*voxels.list, region);
       double weight = 0.0;
       double seen = 0.0;
       for (std::size_t n = 0; n < region.voxels.size(); ++n) {
         const double w = region.weights.empty() ? 1.0 : static_cast<double>(region.weights[n]);
         weight += w;
-        if (mask[whole.voxels[n]] == 0) continue;
-        seen += w;
-        inside.push_back(region.voxels[n]);
+        seen += mask[region.voxels[n]] == 0 ? 0.0 : w;
       }
       coverage.push_back(weight > 0.0 ? seen / weight : std::nan(""));
-      if (fwhm_mm > 0.0) {
-        if (!(coverage.back() >= config.extraction.min_coverage)) inside.clear();
-        smooth(inside, *voxels.grid, fwhm_mm, region);
-        if (voxels.list != nullptr) to_positions(*voxels.list, region);
-      } else {
-        region = std::move(whole);
-      }
     }
   }
   Mask known;

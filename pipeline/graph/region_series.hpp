@@ -2,7 +2,8 @@
 // voxels are despiked and smoothed when the configuration asks for it.
 //
 // Smoothing is linear, so the image itself is never smoothed: with the Gaussian g of
-// voxels.smoothing_mm (sampled, cut at 4 sigma, normalised, zero beyond the image) the mean of a
+// voxels.smoothing_mm (sampled, cut at 4 sigma, normalised, mirrored at the image's edges, as
+// nilearn and XCP-D smooth) the mean of a
 // smoothed image over the voxels R of a region in the mask is  y(t) = sum_u w(u) x_t(u),  w(u) =
 // sum_{r in R} g(r - u) / |R|.
 #pragma once
@@ -46,6 +47,12 @@ private:
   std::vector<std::size_t> voxels_;                         // of any region
   Eigen::MatrixXf columns_;                                 // T x voxels_
 };
+
+// The regions (voxels of the grid) become those whose weighted means are the means of the smoothed
+// image over what the mask (empty: all) leaves of them; without voxels below min_coverage.
+void smooth_regions(std::vector<Region>& regions, std::span<const std::uint8_t> mask,
+                    const Grid& grid, double fwhm_mm, double min_coverage,
+                    std::vector<double>& coverage);
 
 // How far from a region voxels count; 0 without smoothing.
 [[nodiscard]] double smoothing_reach_mm(const config::Config& config);

@@ -25,7 +25,7 @@ inline constexpr std::array<std::string_view, 3> kReferences{
     "Gratton 2020, NeuroImage, doi:10.1016/j.neuroimage.2020.116866",
     "Mehta 2024, Imaging Neuroscience, doi:10.1162/imag_a_00257"};
 inline constexpr StageInfo kStage{.name = "motion_filter",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "breathing removed from the motion traces",
                                   .references = kReferences};
 

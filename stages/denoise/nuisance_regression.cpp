@@ -19,11 +19,22 @@ std::span<const std::uint8_t> steady_keep(const Design& design) {
   return std::span(design.keep).subspan(static_cast<std::size_t>(design.n_dummy));
 }
 
-void detrend_in_place(Eigen::Ref<Eigen::MatrixXd> y, bool trend) {
-  y.rowwise() -= y.colwise().mean().eval();
-  if (!trend || y.rows() < 2) return;
-  const Eigen::VectorXd t = Eigen::VectorXd::LinSpaced(y.rows(), -1.0, 1.0);
-  y -= t * (t.transpose() * y).eval() / t.squaredNorm();
+void detrend_in_place(Lanes& y, bool trend) {
+  const auto n = static_cast<double>(y.size());
+  const double middle = 0.5 * (n - 1.0);
+  Lane sum = Lane::Zero(), moment = Lane::Zero();
+  for (std::size_t t = 0; t < y.size(); ++t) sum += y[t];
+  const Lane mean = sum / n;
+  double squares = 0.0;
+  for (std::size_t t = 0; t < y.size(); ++t) {
+    const double at = static_cast<double>(t) - middle;
+    y[t] -= mean;
+    moment += at * y[t];
+    squares += at * at;
+  }
+  if (!trend || y.size() < 2) return;
+  const Lane slope = moment / squares;
+  for (std::size_t t = 0; t < y.size(); ++t) y[t] -= (static_cast<double>(t) - middle) * slope;
 }
 
 bool uses_filter(const Params& params) {
@@ -125,14 +136,19 @@ Eigen::MatrixXd kept_rows(const Eigen::MatrixXd& all, const Design& design) {
 }
 
 void filter_columns(Eigen::MatrixXd& y, const Design& design, const Params& params) {
-  for (Eigen::Index c = 0; c < y.cols(); ++c) interpolate_censored(y.col(c), steady_keep(design));
-  detrend_in_place(y, params.detrend);
-  if (!uses_filter(params)) return;
-  const auto sections =
-      butterworth(params.butterworth_order, params.high_pass_hz, params.low_pass_hz, design.tr_s);
+  const CensoredSpline spline(steady_keep(design));
   const Padding padding = params.padding == "odd" ? Padding::odd : Padding::constant;
-  for (Eigen::Index c = 0; c < y.cols(); ++c) {
-    y.col(c) = filter_forward_backward(sections, y.col(c), padding);
+  const auto sections = uses_filter(params)
+                            ? butterworth(params.butterworth_order, params.high_pass_hz,
+                                          params.low_pass_hz, design.tr_s)
+                            : std::vector<Biquad>();
+  Lanes lanes;
+  for (Eigen::Index first = 0; first < y.cols(); first += kLanes) {
+    load_lanes(y, first, lanes);
+    spline.apply(lanes);
+    detrend_in_place(lanes, params.detrend);
+    if (!sections.empty()) filter_forward_backward(sections, lanes, padding);
+    store_lanes(lanes, first, y);
   }
 }
 

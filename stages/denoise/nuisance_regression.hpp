@@ -37,7 +37,7 @@ inline constexpr std::array<std::string_view, 4> kReferences{
     "Ciric 2017, NeuroImage, doi:10.1016/j.neuroimage.2017.03.020",
     "Satterthwaite 2013, NeuroImage, doi:10.1016/j.neuroimage.2012.08.052"};
 inline constexpr StageInfo kStage{.name = "nuisance_regression",
-                                  .version = 2,
+                                  .version = 3,
                                   .summary = "nuisance regression, filtering and censoring",
                                   .references = kReferences};
 

@@ -1,8 +1,8 @@
 // boldmill stage denoise BOLD.nii.gz --mask M --confounds C.tsv --strategy 36P --tr S --out
-// OUT.nii.gz boldmill stage denoise TS.tsv --confounds C.tsv --tr S --out OUT.tsv
-#include <cmath>
+// O.nii.gz
+//   [--despike] [--alff A.nii.gz] [--reho R.nii.gz] [--smoothing MM --smoothed S.nii.gz]
+// boldmill stage denoise TS.tsv --confounds C.tsv --tr S --out OUT.tsv
 #include <iostream>
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +10,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/graph/voxel_path.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/denoise/nuisance_regression.hpp"
 
@@ -20,9 +21,13 @@ namespace regression = nuisance_regression;
 
 struct Options {
   std::string input, mask, confounds, out;
+  std::string smoothed, alff, reho;
   double tr_s = 0.0;
+  double smoothing_mm = 0.0;
   int n_dummy = 0;
+  bool despike = false;
   regression::Params params;
+  despike::Params despike_params;
 };
 
 regression::Design design_of(const Options& options) {
@@ -65,43 +70,36 @@ void denoise_table(const Options& options, const Context& context) {
   bids::write_tsv(options.out, table.names(), series.cast<double>());
 }
 
-// The file holds the volumes kept, zero outside the mask and where a voxel is constant.
+// ALFF is taken over the pass band; without one over its default.
 void denoise_image(const Options& options, const Context& context) {
-  const regression::Design design = design_of(options);
+  graph::VoxelPath path;
+  path.bold = options.input;
+  path.design = design_of(options);
+  path.nuisance = options.params;
   const image_io::NiftiHeader header = image_io::read_header(options.input);
-  check_length(options, design, static_cast<std::size_t>(header.n_volumes));
-  const Mask mask = image_io::read_mask(options.mask);
-  if (!mask.grid.same_as(header.grid)) {
+  check_length(options, path.design, static_cast<std::size_t>(header.n_volumes));
+  path.mask = image_io::read_mask(options.mask);
+  if (!path.mask.grid.same_as(header.grid)) {
     throw Error(ErrorKind::input, options.mask + ": not on the grid of " + options.input);
   }
-  const std::vector<std::size_t> voxels = indices_of(mask);
-  Eigen::MatrixXf series(header.n_volumes, static_cast<Eigen::Index>(voxels.size()));
-  image_io::for_each_volume(options.input, context, [&](int t, std::span<const float> volume) {
-    for (std::size_t v = 0; v < voxels.size(); ++v) {
-      series(t, static_cast<Eigen::Index>(v)) = volume[voxels[v]];
-    }
-  });
-  regression::run_in_place({series.data(), series.rows(), series.cols()}, design, options.params,
-                           context);
-  // Gaps make a single repetition time untrue.
-  const bool gaps = design.n_kept + design.n_dummy < header.n_volumes;
-  const double tr_s = gaps ? std::numeric_limits<double>::quiet_NaN() : options.tr_s;
-  image_io::SeriesWriter writer(options.out, header.grid, design.n_kept, tr_s);
-  std::vector<float> volume(header.grid.n_voxels(), 0.0F);
-  for (Eigen::Index t = 0; t < series.rows(); ++t) {
-    if (design.keep[static_cast<std::size_t>(t)] == 0) continue;
-    for (std::size_t v = 0; v < voxels.size(); ++v) {
-      const float value = series(t, static_cast<Eigen::Index>(v));
-      volume[voxels[v]] = std::isfinite(value) ? value : 0.0F;
-    }
-    writer.append(volume);
-  }
-  writer.close();
+  path.mask.grid = header.grid;
+  if (options.despike) path.despike = options.despike_params;
+  path.smoothing_mm = options.smoothing_mm;
+  if (options.params.high_pass_hz > 0.0) path.alff.low_hz = options.params.high_pass_hz;
+  if (options.params.low_pass_hz > 0.0) path.alff.high_hz = options.params.low_pass_hz;
+  graph::write_voxel_images(path, {options.out, options.smoothed, options.alff, options.reho},
+                            context);
 }
 
 void run_denoise(const Options& options) {
   const Context context = process_context();
-  if (options.input.ends_with(".tsv")) return denoise_table(options, context);
+  if (options.input.ends_with(".tsv")) {
+    if (options.despike || !(options.smoothed + options.alff + options.reho).empty()) {
+      throw Error(ErrorKind::usage,
+                  "--despike, --smoothed, --alff and --reho: found a table, expected an image");
+    }
+    return denoise_table(options, context);
+  }
   if (options.mask.empty()) throw Error(ErrorKind::usage, "--mask is needed for an image");
   denoise_image(options, context);
 }
@@ -120,7 +118,18 @@ void add_denoise(CLI::App& stage_app) {
   app->add_option("--dummy-scans", options->n_dummy, "volumes before steady state, dropped");
   app->add_option("--out", options->out, "image of the volumes kept, or table of all volumes")
       ->required();
+  app->add_flag("--despike", options->despike, "image: pull in the spikes of every voxel first");
+  app->add_option("--alff", options->alff,
+                  "image: amplitude in the pass band, in units of the image (with --standardize "
+                  "false)");
+  app->add_option("--reho", options->reho, "image: Kendall's W of the denoised neighbours");
+  CLI::Option* smoothing =
+      app->add_option("--smoothing", options->smoothing_mm, "width of --smoothed, FWHM [mm]")
+          ->check(CLI::Range(0.1, 100.0));
+  app->add_option("--smoothed", options->smoothed, "image: the denoised volumes, smoothed")
+      ->needs(smoothing);
   add_params(*app, options->params);
+  add_params(*app, options->despike_params);
   app->callback([options] { run_denoise(*options); });
 }
 

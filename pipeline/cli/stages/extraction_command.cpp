@@ -16,6 +16,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/graph/region_series.hpp"
 #include "pipeline/image_io/cifti.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "pipeline/spaces/cifti_regions.hpp"
@@ -37,6 +38,7 @@ struct Options {
   std::string out;
   std::string coverage;
   int map = 1;
+  double smoothing_mm = 0.0;
   extraction::Params params;
   map_atlas::Params maps;
   spheres::Params spheres;
@@ -192,15 +194,31 @@ void extract_volumes(const Options& options, const Context& context) {
       throw Error(ErrorKind::input, options.mask + ": not on the grid of " + options.bold);
     }
   }
-  extraction::ParcelAccumulator accumulator(set.regions, header.grid.n_voxels(),
-                                            mask ? &*mask : nullptr, header.n_volumes,
-                                            options.params);
+  std::vector<Region> regions = set.regions;
+  std::vector<double> coverage; // of what is averaged, when that is smoothed
+  if (options.smoothing_mm > 0.0) {
+    if (options.params.statistic != "mean") {
+      throw Error(ErrorKind::usage,
+                  "--smoothing: found --statistic " + options.params.statistic + ", expected mean");
+    }
+    graph::smooth_regions(
+        regions, mask ? std::span<const std::uint8_t>(mask->data) : std::span<const std::uint8_t>(),
+        header.grid, options.smoothing_mm, options.params.min_coverage, coverage);
+  }
+  const bool masked = mask && coverage.empty();
+  extraction::ParcelAccumulator accumulator(
+      regions, header.grid.n_voxels(), masked ? &*mask : nullptr, header.n_volumes, options.params);
   const image_io::ReadReport seen =
       image_io::for_each_block(options.bold, context, [&](const image_io::SeriesBlock& block) {
         accumulator.add(block.volume, block.begin, block.values);
       });
   for (const std::string& note : seen.header.notes) warn(options.bold + ": " + note);
-  write_outputs(options, set.regions, accumulator.finish(context));
+  extraction::Outputs outputs = accumulator.finish(context);
+  for (std::size_t r = 0; r < coverage.size(); ++r) {
+    outputs.coverage[static_cast<Eigen::Index>(r)] = coverage[r];
+    outputs.n_voxels[r] = static_cast<int>(set.regions[r].voxels.size());
+  }
+  write_outputs(options, set.regions, outputs);
 }
 
 void extract_grayordinates(const Options& options, const Context& context) {
@@ -262,6 +280,9 @@ void add_extraction(CLI::App& stage_app) {
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
   app->add_option("--mask", options->mask, "voxels that hold signal, on the grid of the series");
+  app->add_option("--smoothing", options->smoothing_mm,
+                  "width of the Gaussian applied to the volumes first, FWHM [mm]; 0 is none")
+      ->check(CLI::Range(0.0, 100.0));
   app->add_option("--out", options->out, "table of volumes by regions (TSV)")->required();
   app->add_option("--coverage", options->coverage, "table of regions with their coverage (TSV)");
   add_params(*app, options->params);

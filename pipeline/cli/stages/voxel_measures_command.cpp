@@ -8,6 +8,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/image_io/columns.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/connectivity/alff.hpp"
 #include "stages/connectivity/reho.hpp"
@@ -51,12 +52,7 @@ Data read(const Source& source, const Context& context) {
   }
   data.tr_s = header.tr_s;
   const std::vector<std::size_t> voxels = indices_of(data.mask);
-  data.columns.resize(header.n_volumes, static_cast<Eigen::Index>(voxels.size()));
-  image_io::for_each_volume(source.bold, context, [&](int t, std::span<const float> volume) {
-    for (std::size_t v = 0; v < voxels.size(); ++v) {
-      data.columns(t, static_cast<Eigen::Index>(v)) = volume[voxels[v]];
-    }
-  });
+  data.columns = image_io::read_columns(source.bold, voxels, 0, context);
   if (!source.keep.empty()) {
     for (const double value : bids::read_tsv(source.keep).numbers(std::size_t{0})) {
       data.keep.push_back(value != 0.0 ? 1 : 0);

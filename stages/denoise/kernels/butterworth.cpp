@@ -60,30 +60,22 @@ std::vector<std::vector<Complex>> paired(const std::vector<Complex>& poles) {
   return pairs;
 }
 
-Eigen::VectorXd padded(const Eigen::VectorXd& x, Eigen::Index length, Padding padding) {
-  const Eigen::Index n = x.size();
-  Eigen::VectorXd out(n + 2 * length);
-  for (Eigen::Index i = 0; i < length; ++i) {
-    const bool odd = padding == Padding::odd;
-    out[i] = odd ? 2.0 * x[0] - x[length - i] : x[0];
-    out[length + n + i] = odd ? 2.0 * x[n - 1] - x[n - 2 - i] : x[n - 1];
-  }
-  out.segment(length, n) = x;
-  return out;
-}
-
-// Starts in the steady state of a constant input equal to the first sample.
-void filter_once(const std::vector<Biquad>& sections, Eigen::VectorXd& x) {
-  double level = x[0];
+// Forward (step 1) or backward (step -1) over n samples from `first` on; starts in the steady state
+// of a constant input equal to the first sample.
+void filter_once(const std::vector<Biquad>& sections, Lane* first, std::ptrdiff_t step,
+                 Eigen::Index n) {
+  Lane level = *first;
   for (const Biquad& s : sections) {
     const double gain = (s.b0 + s.b1 + s.b2) / (1.0 + s.a1 + s.a2);
-    double z2 = (s.b2 - s.a2 * gain) * level;
-    double z1 = (s.b1 - s.a1 * gain) * level + z2;
-    for (double& value : x) {
-      const double input = value;
-      value = s.b0 * input + z1;
+    Lane z2 = (s.b2 - s.a2 * gain) * level;
+    Lane z1 = (s.b1 - s.a1 * gain) * level + z2;
+    Lane* at = first;
+    for (Eigen::Index t = 0; t < n; ++t, at += step) {
+      const Lane input = *at;
+      const Lane value = s.b0 * input + z1;
       z1 = s.b1 * input - s.a1 * value + z2;
       z2 = s.b2 * input - s.a2 * value;
+      *at = value;
     }
     level *= gain;
   }
@@ -138,15 +130,34 @@ Eigen::Index padding_length(const std::vector<Biquad>& sections, Eigen::Index n,
          (2 * static_cast<Eigen::Index>(sections.size()) + 1 - std::min(without_b2, without_a2));
 }
 
+// A filter that starts in the steady state of a constant stays in it: the constant stretch before
+// the first sample, in the direction of the filter, need not be run.
+void filter_forward_backward(const std::vector<Biquad>& sections, Lanes& x, Padding padding) {
+  const auto n = static_cast<Eigen::Index>(x.size());
+  const Eigen::Index length = padding_length(sections, n, padding);
+  const bool odd = padding == Padding::odd;
+  const Eigen::Index before = odd ? length : 0;
+  Lanes extended(static_cast<std::size_t>(before + n + length));
+  Lane* const middle = extended.data() + before;
+  std::copy(x.begin(), x.end(), middle);
+  const Lane first = middle[0], last = middle[n - 1];
+  for (Eigen::Index i = 0; i < length; ++i) {
+    middle[n + i] = odd ? Lane(2.0 * last - middle[n - 2 - i]) : last;
+    if (odd) extended[static_cast<std::size_t>(i)] = 2.0 * first - middle[length - i];
+  }
+  filter_once(sections, extended.data(), 1, before + n + length);
+  filter_once(sections, middle + n + length - 1, -1, n + length);
+  std::copy(middle, middle + n, x.begin());
+}
+
 Eigen::VectorXd filter_forward_backward(const std::vector<Biquad>& sections,
                                         const Eigen::VectorXd& x, Padding padding) {
-  const Eigen::Index length = padding_length(sections, x.size(), padding);
-  Eigen::VectorXd extended = padded(x, length, padding);
-  filter_once(sections, extended);
-  extended.reverseInPlace();
-  filter_once(sections, extended);
-  extended.reverseInPlace();
-  return extended.segment(length, x.size());
+  Lanes lanes;
+  load_lanes(x, 0, lanes);
+  filter_forward_backward(sections, lanes, padding);
+  Eigen::VectorXd out(x.size());
+  store_lanes(lanes, 0, out);
+  return out;
 }
 
 } // namespace boldmill

@@ -6,6 +6,8 @@
 #include <Eigen/Dense>
 #include <vector>
 
+#include "stages/denoise/kernels/lanes.hpp"
+
 namespace boldmill {
 
 struct Biquad {
@@ -22,7 +24,8 @@ enum class Padding {
 [[nodiscard]] std::vector<Biquad> butterworth(int order, double low_hz, double high_hz,
                                               double tr_s);
 
-// Needs more samples than the padding.
+// In place; needs more samples than the padding.
+void filter_forward_backward(const std::vector<Biquad>& sections, Lanes& x, Padding padding);
 [[nodiscard]] Eigen::VectorXd filter_forward_backward(const std::vector<Biquad>& sections,
                                                       const Eigen::VectorXd& x, Padding padding);
 [[nodiscard]] Eigen::Index padding_length(const std::vector<Biquad>& sections, Eigen::Index n,

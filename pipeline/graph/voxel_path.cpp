@@ -1,0 +1,110 @@
+#include "pipeline/graph/voxel_path.hpp"
+
+#include <cmath>
+#include <limits>
+
+#include "pipeline/image_io/columns.hpp"
+#include "stages/core/smooth.hpp"
+
+namespace boldmill::graph {
+namespace {
+
+namespace regression = nuisance_regression;
+using Columns = Eigen::Map<Eigen::MatrixXf>;
+using ConstColumns = Eigen::Map<const Eigen::MatrixXf>;
+
+void check(const VoxelPath& path, const VoxelFiles& files) {
+  if (path.nuisance.standardize && !files.alff.empty()) {
+    throw Error(ErrorKind::usage,
+                "alff: the series are z-scored, expected standardize = false: ALFF is in their "
+                "units");
+  }
+  if (!files.smoothed.empty() && !(path.smoothing_mm > 0.0)) {
+    throw Error(ErrorKind::usage, "smoothed series: found a width of 0 mm, expected more");
+  }
+}
+
+// As if the file began after the dummies.
+regression::Design without_dummies(regression::Design design) {
+  design.keep.erase(design.keep.begin(), design.keep.begin() + design.n_dummy);
+  design.n_dummy = 0;
+  return design;
+}
+
+void write_map(const std::filesystem::path& path, const Mask& mask,
+               std::span<const std::size_t> voxels, const std::vector<float>& values) {
+  Volume volume(mask.grid);
+  for (std::size_t v = 0; v < voxels.size(); ++v) {
+    volume.data[voxels[v]] = std::isfinite(values[v]) ? values[v] : 0.0F;
+  }
+  image_io::write_volume(path, volume);
+}
+
+void write_maps(const VoxelPath& path, const regression::Design& design, const VoxelFiles& files,
+                const ConstColumns& columns, std::span<const std::size_t> voxels,
+                const Context& context) {
+  if (!files.alff.empty()) {
+    alff::Params params = path.alff;
+    params.fraction = false; // of filtered series it would say nothing
+    const alff::Outputs out = alff::run({columns, design.keep, design.tr_s}, params, context);
+    write_map(files.alff, path.mask, voxels, out.alff);
+  }
+  if (!files.reho.empty()) {
+    const reho::Outputs out = reho::run({columns, &path.mask, design.keep}, path.reho, context);
+    write_map(files.reho, path.mask, voxels, out.reho);
+  }
+}
+
+void write_series(const VoxelPath& path, const regression::Design& design, const VoxelFiles& files,
+                  const ConstColumns& columns, std::span<const std::size_t> voxels,
+                  const Context& context) {
+  if (files.denoised.empty() && files.smoothed.empty()) return;
+  const bool all = path.nuisance.output == "interpolated";
+  const std::vector<std::uint8_t> written = all ? std::vector<std::uint8_t>() : design.keep;
+  const int n = all ? static_cast<int>(columns.rows()) : design.n_kept;
+  // Gaps make a single repetition time untrue.
+  const double tr_s = n < columns.rows() ? std::numeric_limits<double>::quiet_NaN() : design.tr_s;
+  std::optional<image_io::SeriesWriter> denoised, smoothed;
+  const Grid& grid = path.mask.grid;
+  if (!files.denoised.empty()) denoised.emplace(files.denoised, grid, n, tr_s);
+  if (!files.smoothed.empty()) smoothed.emplace(files.smoothed, grid, n, tr_s);
+  const Eigen::Vector3d sigma = (path.smoothing_mm / kFwhmPerSigma) / grid.spacing_mm().array();
+  std::vector<float> copy;
+  image_io::for_each_kept_volume(columns, voxels, grid, written, context,
+                                 [&](std::span<const float> volume) {
+                                   if (denoised) denoised->append(volume);
+                                   if (!smoothed) return;
+                                   copy.assign(volume.begin(), volume.end());
+                                   gaussian_smooth_in_place(copy, grid.shape, sigma, context);
+                                   smoothed->append(copy);
+                                 });
+  if (denoised) denoised->close();
+  if (smoothed) smoothed->close();
+}
+
+} // namespace
+
+void write_voxel_images(const VoxelPath& path, const VoxelFiles& files, const Context& context) {
+  check(path, files);
+  const std::vector<std::size_t> voxels = indices_of(path.mask);
+  Eigen::MatrixXf columns = image_io::read_columns(path.bold, voxels, path.design.n_dummy, context);
+  const Columns view(columns.data(), columns.rows(), columns.cols());
+  const regression::Design design = without_dummies(path.design);
+  if (path.despike) (void)despike::run_in_place(view, 0, *path.despike, context);
+  regression::Params params = path.nuisance;
+  // XCP-D's SD of ALFF covers the interpolated volumes; the others do not depend on it.
+  const bool wants_all = params.filter == "butterworth" && !files.alff.empty();
+  if (wants_all) params.output = "interpolated";
+  regression::run_in_place(view, design, params, context);
+  const ConstColumns done(columns.data(), columns.rows(), columns.cols());
+  write_maps(path, design, files, done, voxels, context);
+  write_series(path, design, files, done, voxels, context);
+}
+
+std::size_t voxel_path_bytes(std::size_t n_in_mask, std::size_t n_grid, std::size_t n_volumes) {
+  constexpr std::size_t kWriters = std::size_t{100} << 20U; // compression, ranks of three planes
+  return image_io::columns_bytes(n_in_mask, n_volumes) + n_in_mask * 16 + n_grid * 24 +
+         regression::peak_bytes({n_volumes, 0, n_volumes, 0}, {}) + kWriters;
+}
+
+} // namespace boldmill::graph
