@@ -112,7 +112,12 @@ std::vector<int> responders(std::string_view task, std::string_view condition) {
   return {};
 }
 
-Eigen::MatrixXd draw_activation(const Person& person, std::string_view task, Random& random) {
+// `session`: draws what differs between sessions; null: nothing does.
+Eigen::MatrixXd draw_activation(const Person& person, std::string_view task, Random& random,
+                                Random* session) {
+  const auto today = [session] {
+    return session == nullptr ? 0.0 : kSessionShare * session->normal();
+  };
   const std::vector<std::string> conditions = conditions_of(task);
   Eigen::MatrixXd amp =
       Eigen::MatrixXd::Zero(kSources, static_cast<Eigen::Index>(conditions.size()));
@@ -124,8 +129,9 @@ Eigen::MatrixXd draw_activation(const Person& person, std::string_view task, Ran
     if (conditions[c] == "go") amp(21, column) = 4.0;     // right-hand presses
     for (const int s : responders(task, conditions[c])) {
       const double own = random.normal();
-      amp(s, column) += gonogo ? kNogoContrast + kNogoSd * (0.8 * person.trait[3] + 0.6 * own)
-                               : kFaceContrast + kFaceSd * own;
+      amp(s, column) +=
+          gonogo ? kNogoContrast + kNogoSd * (0.8 * person.trait[3] + 0.6 * own + today())
+                 : kFaceContrast + kFaceSd * (own + today());
     }
     // The default mode stays below baseline while a task is done; mixed selectivity elsewhere.
     for (Eigen::Index s = 0; s < kCircuitSources; ++s) {
@@ -134,12 +140,13 @@ Eigen::MatrixXd draw_activation(const Person& person, std::string_view task, Ran
   }
   // Happy faces also move the ventromedial place of source D1 (region P1).
   if (task == "conscious") {
-    amp(0, condition_index(conditions, "happy")) += kFaceContrast + kFaceSd * random.normal();
+    amp(0, condition_index(conditions, "happy")) +=
+        kFaceContrast + kFaceSd * (random.normal() + today());
   }
   return amp;
 }
 
-std::vector<Interaction> draw_interactions(std::string_view task, Random& random) {
+std::vector<Interaction> draw_interactions(std::string_view task, Random& random, Random* session) {
   const std::vector<std::string> conditions = conditions_of(task);
   std::vector<Interaction> all;
   for (const PpiPair& pair : ppi_pairs()) {
@@ -148,6 +155,7 @@ std::vector<Interaction> draw_interactions(std::string_view task, Random& random
                             .target = pair.target,
                             .conditions = {},
                             .strength = kPpiMean + kPpiSd * random.normal()};
+    if (session != nullptr) interaction.strength += kPpiSd * kSessionShare * session->normal();
     if (task == "gonogo") {
       interaction.conditions = {condition_index(conditions, "nogo")};
     } else if (pair.code.starts_with("NS")) {
@@ -229,8 +237,11 @@ SourceModel person_model(const SimulationParams& params, const Person& person, i
     edge_z[e] = std::atanh(model.correlation(edges()[e].a, edges()[e].b));
   }
   Random of_task(seed_of(params, "task", person.label + "/" + std::string(task)));
-  model.activation = draw_activation(person, task, of_task);
-  model.interactions = draw_interactions(task, of_task);
+  Random today(seed_of(params, "task session",
+                       person.label + "/" + std::string(task) + "/" + std::to_string(session)));
+  Random* changes = params.sessions > 1 ? &today : nullptr;
+  model.activation = draw_activation(person, task, of_task, changes);
+  model.interactions = draw_interactions(task, of_task, changes);
   model.fluctuation_percent = params.source_percent;
   model.hrf = person.hrf;
   return model;

@@ -23,6 +23,8 @@ inline constexpr double kFaceContrast = 0.35; // emotion minus neutral where it 
 inline constexpr double kFaceSd = 0.15;
 inline constexpr double kPpiMean = 0.30;
 inline constexpr double kPpiSd = 0.15;
+// Spread between sessions of activations and interactions over that between people.
+inline constexpr double kSessionShare = 0.5;
 
 struct Person {
   std::string label; // "001"

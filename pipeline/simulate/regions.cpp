@@ -51,16 +51,17 @@ constexpr std::array<Edge, kEdges> kEdgeTable{{{"D2D1", 0, 1, 0, 0.35},
                                                {"A4A6", 2, 11, 13, 0.50},
                                                {"A5A7", 2, 12, 14, 0.50}}};
 
-constexpr std::array<PpiPair, kPpiPairs> kPpiTable{{{"NS2NS1", "conscious", 0, 4},
-                                                    {"NS3NS1", "conscious", 0, 5},
-                                                    {"NS4NS1", "conscious", 0, 6},
-                                                    {"NS5NS1", "conscious", 0, 7},
-                                                    {"NT2NT1", "conscious", 15, 6},
-                                                    {"NT3NT1", "conscious", 15, 7},
-                                                    {"NTN2NTN1", "nonconscious", 16, 6},
-                                                    {"NTN3NTN1", "nonconscious", 16, 7},
-                                                    {"C1C2", "gonogo", 8, 9},
-                                                    {"C3C2", "gonogo", 8, 19}}};
+constexpr std::array<PpiPair, kPpiPairs> kPpiTable{
+    {{"NS2NS1", "conscious", "sad_vs_neu", "NS1", "NS2", 0, 4},
+     {"NS3NS1", "conscious", "sad_vs_neu", "NS1", "NS3", 0, 5},
+     {"NS4NS1", "conscious", "sad_vs_neu", "NS1", "NS4", 0, 6},
+     {"NS5NS1", "conscious", "sad_vs_neu", "NS1", "NS5", 0, 7},
+     {"NT2NT1", "conscious", "thr_vs_neu", "NT1", "NS4", 15, 6},
+     {"NT3NT1", "conscious", "thr_vs_neu", "NT1", "NS5", 15, 7},
+     {"NTN2NTN1", "nonconscious", "thr_vs_neu", "NTN1", "NS4", 16, 6},
+     {"NTN3NTN1", "nonconscious", "thr_vs_neu", "NTN1", "NS5", 16, 7},
+     {"C1C2", "gonogo", "nogo_vs_go", "C2", "C1", 8, 9},
+     {"C3C2", "gonogo", "nogo_vs_go", "C2", "C3", 8, 19}}};
 
 constexpr std::array<std::string_view, kCircuits> kCircuitNames{"DMN", "SAL", "ATT"};
 
@@ -105,6 +106,14 @@ Carried read_points(const std::filesystem::path& path, const std::vector<std::st
 } // namespace
 
 const std::array<Region, kRegions>& regions() { return kRegionTable; }
+std::size_t region_index(std::string_view code) {
+  const auto at = std::find_if(kRegionTable.begin(), kRegionTable.end(),
+                               [code](const Region& region) { return region.code == code; });
+  if (at == kRegionTable.end()) {
+    throw Error(ErrorKind::internal, "simulate: there is no region " + std::string(code));
+  }
+  return static_cast<std::size_t>(at - kRegionTable.begin());
+}
 const std::array<std::string_view, kSources>& source_names() { return kSourceNames; }
 const std::array<Edge, kEdges>& edges() { return kEdgeTable; }
 const std::array<PpiPair, kPpiPairs>& ppi_pairs() { return kPpiTable; }

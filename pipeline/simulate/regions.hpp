@@ -32,11 +32,13 @@ struct Edge {
 };
 struct PpiPair {
   std::string_view code;
-  std::string_view task;
+  std::string_view task, contrast;
+  std::string_view hub_region, target_region;
   int hub, target; // sources
 };
 
 [[nodiscard]] const std::array<Region, kRegions>& regions();
+[[nodiscard]] std::size_t region_index(std::string_view code);
 [[nodiscard]] const std::array<std::string_view, kSources>& source_names();
 [[nodiscard]] const std::array<Edge, kEdges>& edges();
 [[nodiscard]] const std::array<PpiPair, kPpiPairs>& ppi_pairs();

@@ -59,6 +59,30 @@ std::vector<Contrast> contrasts_of(std::string_view task) {
           {"happy_vs_neu", {"happy"}, "neutral"}};
 }
 
+// Both directions of every pair. With unit-variance neural series, the target's slope on the hub
+// rises by the strength; the hub's slope on the target from r to (r + s) / (1 + 2 r s + s^2).
+void append_interactions(const RunId& id, const SourceModel& model,
+                         const Eigen::MatrixXd& region_weights, SessionTruth& truth) {
+  std::size_t next = 0;
+  for (const PpiPair& pair : ppi_pairs()) {
+    if (pair.task != id.task) continue;
+    const double s = model.interactions[next++].strength;
+    const double r = model.correlation(pair.hub, pair.target);
+    const double reverse = (r + s) / (1.0 + 2.0 * r * s + s * s) - r;
+    const auto weight = [&](std::string_view region, int source) {
+      return region_weights(static_cast<Eigen::Index>(region_index(region)), source);
+    };
+    const double ratio =
+        weight(pair.target_region, pair.target) / weight(pair.hub_region, pair.hub);
+    const std::string hub(pair.hub_region), target(pair.target_region);
+    const std::string code(pair.code), contrast(pair.contrast);
+    truth.interactions.push_back(
+        {id.participant, id.session, id.task, code, contrast, hub, target, s, s, s * ratio});
+    truth.interactions.push_back({id.participant, id.session, id.task, code, contrast, target, hub,
+                                  s, reverse, reverse / ratio});
+  }
+}
+
 } // namespace
 
 Poses draw_poses(const SimulationParams& params, const Site& site, const Person& person,
@@ -194,13 +218,7 @@ void append_truth(const RunId& id, const SourceModel& model, const Design& desig
                                    by_region[static_cast<Eigen::Index>(r)]});
     }
   }
-  std::size_t next = 0;
-  for (const PpiPair& pair : ppi_pairs()) {
-    if (pair.task != id.task) continue;
-    truth.interactions.push_back({id.participant, id.session, id.task, std::string(pair.code),
-                                  std::string(source_names()[static_cast<std::size_t>(pair.hub)]),
-                                  model.interactions[next++].strength});
-  }
+  append_interactions(id, model, region_weights, truth);
 }
 
 MotionTruth summarize_motion(const RunId& id, const Poses& poses) {

@@ -32,9 +32,11 @@ struct ActivationTruth {
   double source_percent = 0; // of the region's source, for a long block
   double region_percent = 0; // of the region's mean signal as scanned (blur, drop-out)
 };
-struct PpiTruth {
-  std::string participant, session, task, pair, hub;
-  double strength = 0;
+struct PpiTruth { // one direction
+  std::string participant, session, task, pair, contrast, seed, target;
+  double strength = 0;     // coupling hub -> target added while the condition is shown
+  double slope = 0;        // of the target on the seed, condition minus control, neural units
+  double region_slope = 0; // the same for the percent signal of the regions as scanned
 };
 struct MotionTruth {
   std::string participant, session, task;

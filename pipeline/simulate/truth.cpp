@@ -17,7 +17,9 @@ constexpr const char* kReadme = R"(# Truth of the simulated cohort
   of the noise-free sources (`realised_z`) and of the noise-free means over the regions (`region_z`)
 - `circuits.tsv`: per run and circuit the mean of these over the circuit's edges
 - `activations.tsv`: effect of each contrast per region, in percent of baseline for a long block
-- `interactions.tsv`: coupling added to hub -> target while the condition is shown, neural units
+- `interactions.tsv`: per direction of a pair the coupling added to hub -> target while the condition is
+  shown (`strength`), the slope of the target's on the seed's neural series, condition minus control
+  (`slope`), and the same for the percent signal of the regions as scanned (`region_slope`)
 - `motion.tsv`: true framewise displacement per run (50 mm sphere)
 - `sub-*/`: motion per volume, noise-free sources, field (Hz), labels and the shape of each person
 
@@ -51,6 +53,11 @@ Json population_json(const Study& study) {
                         {"face_contrast_mean", kFaceContrast},
                         {"face_contrast_sd", kFaceSd}};
   json["interaction"] = {{"mean", kPpiMean}, {"sd", kPpiSd}};
+  if (study.params.sessions > 1) {
+    const double icc = 1.0 / (1.0 + kSessionShare * kSessionShare);
+    json["task_session_share"] = kSessionShare;
+    json["task_icc"] = icc; // of the true values, before any measurement error
+  }
   return json;
 }
 
@@ -169,8 +176,8 @@ void write_task_tables(const std::filesystem::path& folder,
                        const std::vector<SessionTruth>& truths) {
   Keys activation;
   Keys interaction;
-  std::vector<std::string> contrast, hub;
-  std::vector<double> source, region, strength;
+  std::vector<std::string> contrast, interaction_contrast, seed, target;
+  std::vector<double> source, region, strength, slope, region_slope;
   for (const SessionTruth& truth : truths) {
     for (const ActivationTruth& row : truth.activations) {
       activation.add(row, row.region);
@@ -180,8 +187,12 @@ void write_task_tables(const std::filesystem::path& folder,
     }
     for (const PpiTruth& row : truth.interactions) {
       interaction.add(row, row.pair);
-      hub.push_back(row.hub);
+      interaction_contrast.push_back(row.contrast);
+      seed.push_back(row.seed);
+      target.push_back(row.target);
       strength.push_back(row.strength);
+      slope.push_back(row.slope);
+      region_slope.push_back(row.region_slope);
     }
   }
   bids::TableWriter table;
@@ -191,7 +202,9 @@ void write_task_tables(const std::filesystem::path& folder,
   table.write(folder / "activations.tsv");
   bids::TableWriter pairs;
   interaction.start(pairs, "pair");
-  pairs.text("hub", hub).numbers("strength", strength);
+  pairs.text("contrast", interaction_contrast).text("seed", seed).text("target", target);
+  pairs.numbers("strength", strength).numbers("slope", slope);
+  pairs.numbers("region_slope", region_slope);
   pairs.write(folder / "interactions.tsv");
 }
 
@@ -231,6 +244,22 @@ Eigen::MatrixXd circuit_means(const Study& study, const std::vector<SessionTruth
     }
   }
   return z;
+}
+
+// Mean NoGo minus Go of the control regions in the first session; empty without that task.
+Eigen::MatrixXd control_activation(const Study& study, const std::vector<SessionTruth>& truths,
+                                   std::size_t n_people) {
+  const auto sessions = static_cast<std::size_t>(study.params.sessions);
+  Eigen::MatrixXd mean = Eigen::MatrixXd::Zero(static_cast<Eigen::Index>(n_people), 1);
+  double n = 0.0;
+  for (std::size_t p = 0; p < n_people; ++p) {
+    for (const ActivationTruth& row : truths[p * sessions].activations) {
+      if (row.contrast != "nogo_vs_go" || !row.region.starts_with("C")) continue;
+      mean(static_cast<Eigen::Index>(p), 0) += row.region_percent / 3.0;
+      n += 1.0;
+    }
+  }
+  return n > 0.0 ? mean : Eigen::MatrixXd();
 }
 
 } // namespace
@@ -276,6 +305,11 @@ void write_cohort_truth(const std::filesystem::path& root, const Study& study,
     // JSON has no NaN: a cohort without controls or patients has no effect.
     const std::string name = std::string(circuit_names()[c]) + "-C";
     json["realised_effects"][name] = std::isfinite(effects[c]) ? Json(effects[c]) : Json(nullptr);
+  }
+  const Eigen::MatrixXd control = control_activation(study, truths, people.size());
+  if (control.size() > 0) {
+    const double effect = realised_effects(control, people)[0];
+    json["realised_effects"]["COG-A"] = std::isfinite(effect) ? Json(effect) : Json(nullptr);
   }
   write_json(folder / "dataset.json", json);
   bids::write_file_atomically(folder / "README.md", kReadme);

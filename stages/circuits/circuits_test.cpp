@@ -148,8 +148,10 @@ TEST(Scores, AreMeansOfFeaturesWhichAreMeansOfZ) {
   EXPECT_NEAR(out.features(1, 3), 0.5 * (z(1, 3) + z(1, 4)), 1e-12);
   EXPECT_NEAR(out.scores(2, 0), 0.5 * (z(2, 0) + z(2, 1)), 1e-12);
   EXPECT_NEAR(out.scores(2, 1), 0.5 * (z(2, 2) + 0.5 * (z(2, 3) + z(2, 4))), 1e-12);
-  EXPECT_NEAR(out.features_se(0, 3), 0.5 * std::hypot(0.2 / model.sd[3], 0.2 / model.sd[4]), 1e-12);
-  EXPECT_NEAR(out.scores_se(0, 0), 0.5 * std::hypot(0.2 / model.sd[0], 0.2 / model.sd[1]), 1e-12);
+  EXPECT_NEAR(out.features_se_run(0, 3), 0.5 * std::hypot(0.2 / model.sd[3], 0.2 / model.sd[4]),
+              1e-12);
+  EXPECT_NEAR(out.scores_se_run(0, 0), 0.5 * std::hypot(0.2 / model.sd[0], 0.2 / model.sd[1]),
+              1e-12);
   EXPECT_EQ(out.scores_coverage(0, 1), 1.0);
   EXPECT_TRUE(std::isnan(out.features_coverage(0, 0)));
   EXPECT_NEAR(c.apply({.use_orientation = true}).scores(0, 0), 0.5 * (z(0, 1) - z(0, 0)), 1e-12);

@@ -33,42 +33,109 @@ Group group_of(const std::vector<std::string>& members, const std::vector<double
   return group;
 }
 
-struct Averaged {
-  Eigen::MatrixXd value, se, smallest_coverage, present_share; // rows x groups
+// What a mean is made of: measures and their weights.
+struct Terms {
+  std::vector<Eigen::Index> measure;
+  std::vector<double> weight;
 };
 
+struct Averaged {
+  Eigen::MatrixXd value, smallest_coverage, present_share; // rows x groups
+  std::vector<std::vector<Terms>> terms;                   // rows x groups; none where missing
+};
+
+// `of`: what each column of `value` is made of, per row; null: columns are measures.
+void add_terms(const std::vector<Terms>* of, Eigen::Index column, double weight, Terms& terms) {
+  if (of == nullptr) {
+    terms.measure.push_back(column);
+    terms.weight.push_back(weight);
+    return;
+  }
+  const Terms& member = (*of)[static_cast<std::size_t>(column)];
+  for (std::size_t k = 0; k < member.measure.size(); ++k) {
+    terms.measure.push_back(member.measure[k]);
+    terms.weight.push_back(weight * member.weight[k]);
+  }
+}
+
 // Mean over the members present, missing below `min_share` of them.
-Averaged average(const Eigen::MatrixXd& value, const Eigen::MatrixXd& se,
-                 const Eigen::MatrixXd& coverage, const std::vector<Group>& groups,
+Averaged average(const Eigen::MatrixXd& value, const Eigen::MatrixXd& coverage,
+                 const std::vector<std::vector<Terms>>* of, const std::vector<Group>& groups,
                  double min_share) {
   const Eigen::Index n_groups = static_cast<Eigen::Index>(groups.size());
   Averaged out;
-  for (auto* matrix : {&out.value, &out.se, &out.smallest_coverage, &out.present_share}) {
+  for (auto* matrix : {&out.value, &out.smallest_coverage, &out.present_share}) {
     matrix->setConstant(value.rows(), n_groups, kNaN);
   }
+  out.terms.assign(static_cast<std::size_t>(value.rows()), std::vector<Terms>(groups.size()));
   for (Eigen::Index row = 0; row < value.rows(); ++row) {
+    const auto* made_of = of == nullptr ? nullptr : &(*of)[static_cast<std::size_t>(row)];
     for (Eigen::Index g = 0; g < n_groups; ++g) {
       const Group& group = groups[static_cast<std::size_t>(g)];
-      double sum = 0.0;
-      double variance = 0.0;
-      double smallest = kNaN;
-      int present = 0;
-      for (std::size_t m = 0; m < group.members.size(); ++m) {
-        const Eigen::Index c = group.members[m];
-        if (std::isnan(value(row, c))) continue;
-        ++present;
-        sum += group.weight[m] * value(row, c);
-        variance += group.weight[m] * group.weight[m] * se(row, c) * se(row, c);
-        smallest = std::fmin(smallest, coverage(row, c));
-      }
+      const auto present = std::count_if(group.members.begin(), group.members.end(),
+                                         [&](auto c) { return !std::isnan(value(row, c)); });
       const double share = group.members.empty() ? 0.0
                                                  : static_cast<double>(present) /
                                                        static_cast<double>(group.members.size());
       out.present_share(row, g) = share;
       if (present == 0 || share < min_share) continue;
-      out.value(row, g) = sum / present;
-      out.se(row, g) = std::sqrt(variance) / present;
+      Terms& terms = out.terms[static_cast<std::size_t>(row)][static_cast<std::size_t>(g)];
+      double sum = 0.0;
+      double smallest = kNaN;
+      for (std::size_t m = 0; m < group.members.size(); ++m) {
+        const Eigen::Index c = group.members[m];
+        if (std::isnan(value(row, c))) continue;
+        sum += group.weight[m] * value(row, c);
+        smallest = std::fmin(smallest, coverage(row, c));
+        add_terms(made_of, c, group.weight[m] / static_cast<double>(present), terms);
+      }
+      out.value(row, g) = sum / static_cast<double>(present);
       out.smallest_coverage(row, g) = smallest;
+    }
+  }
+  return out;
+}
+
+// w'Cw over the terms of a mean, C given by element.
+template <class Element>
+double quadratic(const Terms& terms, Element&& element) {
+  double sum = 0.0;
+  for (std::size_t a = 0; a < terms.measure.size(); ++a) {
+    for (std::size_t b = 0; b < terms.measure.size(); ++b) {
+      sum += terms.weight[a] * terms.weight[b] * element(terms.measure[a], terms.measure[b]);
+    }
+  }
+  return sum < 0.0 ? 0.0 : sum; // rounding; NaN stays
+}
+
+struct Errors {
+  Eigen::MatrixXd total, run; // rows x groups
+};
+
+Errors errors_of(const Averaged& means, const Eigen::MatrixXd& z, const Eigen::MatrixXd& z_se,
+                 const Model& model, const std::vector<Eigen::MatrixXd>& error_correlation) {
+  Errors out{Eigen::MatrixXd::Constant(means.value.rows(), means.value.cols(), kNaN), {}};
+  out.run = out.total;
+  for (Eigen::Index row = 0; row < means.value.rows(); ++row) {
+    const auto r = static_cast<std::size_t>(row);
+    const Eigen::MatrixXd* given = error_correlation.empty() || error_correlation[r].size() == 0
+                                       ? nullptr
+                                       : &error_correlation[r];
+    for (Eigen::Index g = 0; g < means.value.cols(); ++g) {
+      const Terms& terms = means.terms[r][static_cast<std::size_t>(g)];
+      if (terms.measure.empty()) continue;
+      const double run = quadratic(terms, [&](Eigen::Index i, Eigen::Index j) {
+        const double correlation = given != nullptr ? (*given)(i, j) : (i == j ? 1.0 : 0.0);
+        return correlation == 0.0 ? 0.0 : correlation * z_se(row, i) * z_se(row, j);
+      });
+      const double reference = quadratic(terms, [&](Eigen::Index i, Eigen::Index j) {
+        const double correlation = model.correlation(i, j);
+        return correlation / std::sqrt(model.n[i] * model.n[j]) +
+               z(row, i) * z(row, j) * correlation * correlation /
+                   (2.0 * std::sqrt((model.n[i] - 1.0) * (model.n[j] - 1.0)));
+      });
+      out.run(row, g) = std::sqrt(run);
+      out.total(row, g) = std::sqrt(run + reference);
     }
   }
   return out;
@@ -84,8 +151,17 @@ void check_sizes(const Model& model, const Inputs& inputs) {
   const auto fits = [&](const Eigen::MatrixXd& m) {
     return m.size() == 0 || (m.rows() == inputs.measures.rows() && m.cols() == n_measures);
   };
+  const auto correlations_fit = [&] {
+    const auto& all = inputs.error_correlation;
+    return all.empty() || (all.size() == static_cast<std::size_t>(inputs.measures.rows()) &&
+                           std::all_of(all.begin(), all.end(), [&](const Eigen::MatrixXd& r) {
+                             return r.size() == 0 ||
+                                    (r.rows() == n_measures && r.cols() == n_measures);
+                           }));
+  };
   if (model.mean.size() != n_measures || model.sd.size() != n_measures ||
-      inputs.measures.cols() != n_measures || !fits(inputs.se) || !fits(inputs.coverage)) {
+      model.correlation.rows() != n_measures || inputs.measures.cols() != n_measures ||
+      !fits(inputs.se) || !fits(inputs.coverage) || !correlations_fit()) {
     throw Error(ErrorKind::internal, "scores: the model or the rows do not fit the " +
                                          std::to_string(n_measures) + " measures of the taxonomy");
   }
@@ -96,7 +172,9 @@ void check_sizes(const Model& model, const Inputs& inputs) {
 Model fit(const Eigen::MatrixXd& reference, const Params& params) {
   const Eigen::Index n_measures = reference.cols();
   Model model{Eigen::VectorXd::Constant(n_measures, kNaN),
-              Eigen::VectorXd::Constant(n_measures, kNaN), Eigen::VectorXd::Zero(n_measures)};
+              Eigen::VectorXd::Constant(n_measures, kNaN),
+              Eigen::VectorXd::Zero(n_measures),
+              {}};
   for (Eigen::Index m = 0; m < n_measures; ++m) {
     const std::span<const double> column(reference.col(m).data(),
                                          static_cast<std::size_t>(reference.rows()));
@@ -107,6 +185,16 @@ Model fit(const Eigen::MatrixXd& reference, const Params& params) {
     if (!(sd > 0.0)) continue;
     model.mean[m] = mean(column);
     model.sd[m] = sd;
+  }
+  // A Gram matrix, so that it is positive semi-definite with values missing too.
+  Eigen::MatrixXd z = (reference.rowwise() - model.mean.transpose()).array().rowwise() /
+                      (model.sd.array() * (model.n.array() - 1.0).sqrt()).transpose();
+  z = z.array().isNaN().select(0.0, z);
+  model.correlation = z.transpose() * z;
+  for (Eigen::Index m = 0; m < n_measures; ++m) {
+    if (!std::isnan(model.mean[m])) continue;
+    model.correlation.row(m).setConstant(kNaN);
+    model.correlation.col(m).setConstant(kNaN);
   }
   return model;
 }
@@ -129,21 +217,26 @@ Outputs apply(const Model& model, const Inputs& inputs, const Params& params) {
   const Eigen::RowVectorXd sd = model.sd.transpose();
   out.z = (inputs.measures.rowwise() - mean).array().rowwise() / sd.array();
   const Eigen::MatrixXd z_se = or_unknown(inputs.se, out.z).array().rowwise() / sd.array();
-  const Averaged features = average(out.z, z_se, or_unknown(inputs.coverage, out.z), feature_groups,
-                                    params.min_measure_share);
-  const Averaged scores = average(features.value, features.se, features.smallest_coverage,
+  const Averaged features = average(out.z, or_unknown(inputs.coverage, out.z), nullptr,
+                                    feature_groups, params.min_measure_share);
+  const Averaged scores = average(features.value, features.smallest_coverage, &features.terms,
                                   score_groups, params.min_feature_share);
+  Errors feature_errors = errors_of(features, out.z, z_se, model, inputs.error_correlation);
+  Errors score_errors = errors_of(scores, out.z, z_se, model, inputs.error_correlation);
   out.features = features.value;
-  out.features_se = features.se;
+  out.features_se = std::move(feature_errors.total);
+  out.features_se_run = std::move(feature_errors.run);
   out.features_coverage = features.smallest_coverage;
   out.scores = scores.value;
-  out.scores_se = scores.se;
+  out.scores_se = std::move(score_errors.total);
+  out.scores_se_run = std::move(score_errors.run);
   out.scores_coverage = scores.present_share;
   return out;
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {
-  return shape.n_rows * (3 * shape.n_measures + 8 * shape.n_features + 8 * shape.n_scores) *
+  return (shape.n_rows * (8 * shape.n_measures + 16 * shape.n_features + 16 * shape.n_scores) +
+          2 * shape.n_measures * shape.n_measures) *
          sizeof(double);
 }
 

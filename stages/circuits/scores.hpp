@@ -4,10 +4,15 @@
 //   orientation (+1 by default: positive = more connectivity or activation than controls). No
 //   re-standardisation. Missing rule: a feature needs `min_measure_share` of its measures (default
 //   all), a score `min_feature_share` of its features (default half); means run over those present.
-// Standard errors: se(z) = se(y) / sd_HC; of a mean sqrt(sum se^2) / n, as if errors were
-// independent (overlapping masks and shared regions make them positively correlated, so the printed
-// se of a score is a lower bound); NaN when any member's is unknown. The error of mean_HC and sd_HC
-// is not included. Source: Tozzi 2024, doi:10.1038/s41591-024-03057-9.
+// Errors. Run part: C_z = diag(se / sd_HC) R diag(se / sd_HC) with R the correlation of the
+// person's measure errors (measure_covariance; none given: independent), and sqrt(w'C_z w) for a
+// mean with weights w. Reference part: the error of mean_HC and sd_HC over n healthy people,
+//   E_ij = r_ij / sqrt(n_i n_j) + z_i z_j r_ij^2 / (2 sqrt((n_i - 1)(n_j - 1)))
+// with r the controls' correlation of the measures (exact for normal measures). `features_se` and
+// `scores_se` hold both; the reference part is common to all people and cancels between two of
+// them, so `*_se_run` is there too. NaN when any member's se is unknown. For people who are
+// themselves in the reference the reference part is too large. Source: Tozzi 2024,
+// doi:10.1038/s41591-024-03057-9.
 // fit learns from reference rows only; apply never looks at other rows.
 #pragma once
 
@@ -25,7 +30,7 @@ namespace boldmill::scores {
 inline constexpr std::array<std::string_view, 1> kReferences{
     "Tozzi 2024, Nature Medicine, doi:10.1038/s41591-024-03057-9"};
 inline constexpr StageInfo kStage{.name = "scores",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "circuit scores against a healthy reference",
                                   .references = kReferences};
 
@@ -51,6 +56,7 @@ void for_each_field(P& params, F&& visit) {
 
 struct Model {
   Eigen::VectorXd mean, sd, n; // M; mean and sd are NaN below min_reference or without spread
+  Eigen::MatrixXd correlation; // M x M of the controls, missing values at their mean; NaN as above
 };
 // `reference`: healthy controls only, n x M raw measures, NaN missing. Never throws for few people:
 // the measure is then missing everywhere and `n` says why.
@@ -61,11 +67,15 @@ struct Inputs {
   Eigen::MatrixXd measures; // N x M raw, NaN missing
   Eigen::MatrixXd se;       // N x M, or empty: unknown
   Eigen::MatrixXd coverage; // N x M, or empty: unknown
+  // N matrices M x M, the correlation of a person's measure errors (an empty one: independent), or
+  // empty: all independent.
+  std::vector<Eigen::MatrixXd> error_correlation = {};
 };
 struct Outputs {
   Eigen::MatrixXd z;                                        // N x M
   Eigen::MatrixXd features, features_se, features_coverage; // N x F; coverage: smallest of members
   Eigen::MatrixXd scores, scores_se, scores_coverage; // N x S; coverage: share of features present
+  Eigen::MatrixXd features_se_run, scores_se_run;     // without the error of the reference
 };
 // Throws internal: sizes that do not fit the taxonomy.
 [[nodiscard]] Outputs apply(const Model& model, const Inputs& inputs, const Params& params);

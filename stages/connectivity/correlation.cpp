@@ -117,6 +117,26 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   return out;
 }
 
+Eigen::MatrixXd influence(const Inputs& inputs,
+                          std::span<const std::pair<std::size_t, std::size_t>> edges,
+                          const Params& params) {
+  const std::vector<Eigen::Index> kept = kept_volumes(inputs, params);
+  const Eigen::MatrixXd x = normalized_columns(inputs, kept);
+  Eigen::MatrixXd out =
+      Eigen::MatrixXd::Zero(inputs.series.rows(), static_cast<Eigen::Index>(edges.size()));
+  for (std::size_t e = 0; e < edges.size(); ++e) {
+    const Eigen::ArrayXd a = x.col(static_cast<Eigen::Index>(edges[e].first));
+    const Eigen::ArrayXd b = x.col(static_cast<Eigen::Index>(edges[e].second));
+    const double r = (a * b).sum();
+    if (!(r * r < 1.0)) continue;
+    const Eigen::ArrayXd u = (a * b - 0.5 * r * (a.square() + b.square())) / (1.0 - r * r);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      out(kept[i], static_cast<Eigen::Index>(e)) = u[static_cast<Eigen::Index>(i)];
+    }
+  }
+  return out;
+}
+
 std::size_t edge_index(std::size_t a, std::size_t b, std::size_t n_regions) {
   const std::size_t low = std::min(a, b);
   const std::size_t high = std::max(a, b);

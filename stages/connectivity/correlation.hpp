@@ -54,6 +54,13 @@ struct Outputs {
 // Throws input: keep of another length, R < 2; gate: fewer volumes kept than min_volumes.
 [[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
 
+// What each volume adds to the error of an edge's Fisher z, T x edges, 0 on volumes not kept and
+// for edges that are NaN: (x_t y_t - r (x_t^2 + y_t^2) / 2) / (1 - r^2), x and y of mean 0 and
+// length 1. Cross products say how the errors of edges of one run covary (measure_covariance).
+[[nodiscard]] Eigen::MatrixXd influence(const Inputs& inputs,
+                                        std::span<const std::pair<std::size_t, std::size_t>> edges,
+                                        const Params& params);
+
 // Position of edge (a, b) in the upper triangle row by row, a != b.
 [[nodiscard]] std::size_t edge_index(std::size_t a, std::size_t b, std::size_t n_regions);
 [[nodiscard]] std::vector<std::pair<std::size_t, std::size_t>> edges(std::size_t n_regions);

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
+#include "stages/core/mixture_noise.hpp"
 #include "stages/core/parallel.hpp"
 #include "stages/ppi/kernels/convolution.hpp"
 #include "stages/ppi/kernels/kept_rows.hpp"
@@ -51,6 +53,11 @@ void check_sizes(const Inputs& in, const Params& params) {
       (!in.whitening.empty() && in.whitening.size() != n_regions)) {
     refuse("rho or whitening: expected one per region");
   }
+  const bool mixture = params.noise == "mixture" && in.rho.empty() && in.whitening.empty();
+  if (mixture && !(in.tr_s > 0.0)) {
+    refuse("found repetition time " + std::to_string(in.tr_s) +
+           " s, noise mixture expects more than 0");
+  }
   for (const double rho : in.rho) {
     if (!(std::abs(rho) < 1.0))
       refuse("rho: found " + std::to_string(rho) + ", expected in (-1, 1)");
@@ -72,6 +79,8 @@ struct Run {
   neural_deconvolution::Params neural_params;
   neural_deconvolution::Basis basis;
 
+  [[nodiscard]] bool noise_is_given() const { return !in.rho.empty() || !in.whitening.empty(); }
+  [[nodiscard]] bool fits_noise() const { return params.noise == "mixture" && !noise_is_given(); }
   [[nodiscard]] bool deconvolves() const { return params.deconvolution != "none"; }
   [[nodiscard]] std::string name(std::size_t region) const {
     return in.regions.empty() ? "region " + std::to_string(region + 1) : in.regions[region];
@@ -199,6 +208,31 @@ Eigen::MatrixXd whitening_of(const Run& run, std::size_t target) {
   return {};
 }
 
+// The target's noise under the seed's design, by the mixture that fits it best.
+Estimate estimate_in_mixture(const Run& run, const SeedDesign& design, const MixtureNoise& noise,
+                             const Contrast& contrast, const Eigen::VectorXd& y) {
+  const auto choice = noise.choose(noise.powers(noise.filters().transpose() * y))[0];
+  const Eigen::LLT<Eigen::MatrixXd> root(noise.covariance(choice.candidate));
+  const WeightedFit fit(root.matrixL().solve(design.columns));
+  Estimate out = estimate(run, fit, contrast, root.matrixL().solve(y), design.columns.cols());
+  if (!out.reason.empty()) return out;
+  const Eigen::VectorXd weights =
+      root.matrixU().solve(fit.weights(in_design(contrast.weights, design.columns.cols())));
+  out.dof = noise.dof(choice.candidate, weights);
+  return out;
+}
+
+// Empty when too little is left to fit noise to; the estimates then say so.
+std::optional<MixtureNoise> noise_of(const Run& run, const SeedDesign& design,
+                                     const WeightedFit& plain) {
+  if (!run.fits_noise() || plain.dof() < std::max(1, run.params.min_dof)) return std::nullopt;
+  Eigen::VectorXd time_s(static_cast<Eigen::Index>(run.kept.size()));
+  for (std::size_t i = 0; i < run.kept.size(); ++i) {
+    time_s[static_cast<Eigen::Index>(i)] = run.in.tr_s * static_cast<double>(run.kept[i]);
+  }
+  return MixtureNoise(design.columns, time_s);
+}
+
 void answer_seed(const Run& run, std::size_t seed, SeedReport& report,
                  std::vector<Estimate>& estimates, const Context& context) {
   const auto& questions = run.in.questions;
@@ -213,6 +247,7 @@ void answer_seed(const Run& run, std::size_t seed, SeedReport& report,
   const WeightedFit plain(design.columns);
   report = design.report;
   report.rank = static_cast<int>(plain.rank());
+  const std::optional<MixtureNoise> noise = noise_of(run, design, plain);
   for (std::size_t q = 0; q < questions.size(); ++q) {
     if (questions[q].seed != seed) continue;
     const std::size_t target = questions[q].target;
@@ -222,6 +257,10 @@ void answer_seed(const Run& run, std::size_t seed, SeedReport& report,
     }
     const Eigen::VectorXd y = run.in.series.col(static_cast<Eigen::Index>(target))(run.kept);
     const Contrast& contrast = run.in.contrasts[questions[q].contrast];
+    if (noise) {
+      estimates[q] = estimate_in_mixture(run, design, *noise, contrast, y);
+      continue;
+    }
     const Eigen::MatrixXd whitening = whitening_of(run, target);
     if (whitening.size() == 0) {
       estimates[q] = estimate(run, plain, contrast, y, design.columns.cols());

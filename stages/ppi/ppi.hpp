@@ -3,10 +3,12 @@
 //   y_target = sum_k a_k (h * u_k) + sum_k b_k (h * (u_k n)) + c s + X0 g + e
 // with all convolutions taken at the reference bin of each volume; the measure is a contrast of b.
 // One interaction per condition beside all conditions, the seed, the confounds and the constant.
-// Ordinary least squares over the volumes kept, or generalised by a given AR(1) coefficient or
-// whitening matrix per target. Deconvolution `none` takes u_k h * s at the volumes (no neural
-// model). Sources: McLaren 2012, doi:10.1016/j.neuroimage.2012.03.068; Gitelman 2003,
-// doi:10.1016/S1053-8119(03)00058-2; centring: Di 2017, doi:10.1002/hbm.23413.
+// Least squares over the volumes kept, generalised by the mixture of covariances (core's
+// MixtureNoise) that the seed's own design leaves in the target, with Satterthwaite's degrees of
+// freedom; or white; or by a given AR(1) coefficient or whitening matrix per target. Deconvolution
+// `none` takes u_k h * s at the volumes (no neural model). Sources: McLaren 2012,
+// doi:10.1016/j.neuroimage.2012.03.068; Gitelman 2003, doi:10.1016/S1053-8119(03)00058-2; centring:
+// Di 2017, doi:10.1002/hbm.23413.
 #pragma once
 
 #include <Eigen/Dense>
@@ -27,12 +29,13 @@ inline constexpr std::array<std::string_view, 3> kReferences{
     "Gitelman 2003, NeuroImage, doi:10.1016/S1053-8119(03)00058-2",
     "Di 2017, Human Brain Mapping, doi:10.1002/hbm.23413"};
 inline constexpr StageInfo kStage{.name = "ppi",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "psychophysiological interactions between regions",
                                   .references = kReferences};
 
 struct Params {
   std::string deconvolution = "reml";
+  std::string noise = "mixture";
   bool center_conditions = true;
   int bins_per_volume = 16;
   int reference_bin = 7;
@@ -41,10 +44,13 @@ struct Params {
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit) {
-  auto& [deconvolution, center_conditions, bins_per_volume, reference_bin, min_dof] = params;
+  auto& [deconvolution, noise, center_conditions, bins_per_volume, reference_bin, min_dof] = params;
   visit("deconvolution", deconvolution, "",
         "neural series of the seed: reml, spm (fixed variances, series scaled to 100), or none",
         Limits::one_of({"reml", "spm", "none"}));
+  visit("noise", noise, "",
+        "of the target: mixture of white noise and correlations of 2, 6 and 20 s, or white",
+        Limits::one_of({"mixture", "white"}));
   visit("center_conditions", center_conditions, "",
         "remove the mean of each condition before it multiplies the seed", Limits{});
   visit("bins_per_volume", bins_per_volume, "", "microtime bins of a volume",
@@ -73,7 +79,8 @@ struct Inputs {
   std::vector<std::string> conditions; // K
   std::vector<Contrast> contrasts;
   std::vector<Question> questions;
-  std::vector<double> rho;                // R AR(1) coefficients of the noise, or empty: white
+  double tr_s = 0.0;                      // for noise mixture
+  std::vector<double> rho;                // R AR(1) coefficients instead of Params::noise, or empty
   std::vector<Eigen::MatrixXd> whitening; // R matrices over the volumes kept (an empty one: none),
                                           // or empty; excludes rho
 };
@@ -96,7 +103,8 @@ struct Outputs {
 };
 // A region without a finite, varying series, a condition without an event, a contrast the design
 // cannot tell or too few degrees of freedom make that estimate missing with the reason. Throws
-// input: sizes that do not fit, a condition or confound that is not finite.
+// input: sizes that do not fit, a condition or confound that is not finite, noise mixture without
+// tr_s.
 [[nodiscard]] Outputs run(const Inputs& inputs, const Params& params, const Context& context);
 
 // Every pair in both directions, for one contrast.

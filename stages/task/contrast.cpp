@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "stages/core/error.hpp"
-#include "stages/task/kernels/least_squares.hpp"
+#include "stages/core/least_squares.hpp"
 
 namespace boldmill {
 namespace {

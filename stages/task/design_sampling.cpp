@@ -88,14 +88,72 @@ Eigen::MatrixXd grid_boxes(const FineGrid& grid, const Train& train) {
   return out;
 }
 
+// Bins of tr_s / microtime_bins; bin `pad` is the start of the run.
+struct Microtime {
+  Eigen::Index pad, n;
+  double start_s, step_s;
+};
+
+// SPM's: from the rounded onset for the rounded duration and one bin more.
+Eigen::MatrixXd spm_boxes(const Train& train, const Eigen::MatrixXd& height,
+                          const Microtime& grid) {
+  Eigen::MatrixXd out = Eigen::MatrixXd::Zero(grid.n, height.cols());
+  for (std::size_t e = 0; e < train.onset_s.size(); ++e) {
+    const double onset_s = train.onset_s[e] - grid.start_s;
+    const auto on = static_cast<Eigen::Index>(std::round(onset_s / grid.step_s)) + grid.pad;
+    const auto off =
+        on + 1 + static_cast<Eigen::Index>(std::round(train.duration_s[e] / grid.step_s));
+    const auto row = height.row(static_cast<Eigen::Index>(e));
+    if (off < 0 || on >= grid.n) continue;
+    out.row(std::max<Eigen::Index>(on, 0)) += row;
+    if (off < grid.n) out.row(off) -= row;
+  }
+  cumulate(out);
+  return out;
+}
+
+// The share of each bin, half a step to both sides of its time, that the event fills; an event
+// without duration is divided between its two neighbours.
+Eigen::MatrixXd exact_boxes(const Train& train, const Eigen::MatrixXd& height,
+                            const Microtime& grid) {
+  Eigen::MatrixXd out = Eigen::MatrixXd::Zero(grid.n, height.cols());
+  const auto add = [&](Eigen::Index bin, double share, std::size_t event) {
+    if (bin < 0 || bin >= grid.n) return;
+    out.row(bin) += share * height.row(static_cast<Eigen::Index>(event));
+  };
+  for (std::size_t e = 0; e < train.onset_s.size(); ++e) {
+    const double from =
+        (train.onset_s[e] - grid.start_s) / grid.step_s + static_cast<double>(grid.pad);
+    const double length = train.duration_s[e] / grid.step_s;
+    if (length == 0.0) {
+      const double part = from - std::floor(from);
+      add(static_cast<Eigen::Index>(std::floor(from)), 1.0 - part, e);
+      add(static_cast<Eigen::Index>(std::floor(from)) + 1, part, e);
+      continue;
+    }
+    const auto first = static_cast<Eigen::Index>(std::floor(from + 0.5));
+    const auto last = static_cast<Eigen::Index>(std::floor(from + length + 0.5));
+    for (Eigen::Index bin = std::max<Eigen::Index>(first, 0); bin <= std::min(last, grid.n - 1);
+         ++bin) {
+      const double middle = static_cast<double>(bin);
+      const double share = std::min(from + length, middle + 0.5) - std::max(from, middle - 0.5);
+      if (share > 0.0) add(bin, share, e);
+    }
+  }
+  return out;
+}
+
 } // namespace
 
-Sampled sample_spm(const Train& train, const Inputs& inputs, const Params& params) {
+Sampled sample_microtime(const Train& train, const Inputs& inputs, const Params& params) {
   const int bins = params.microtime_bins;
   const double step_s = inputs.tr_s / bins;
   int reference = params.reference_bin;
   if (reference == 0) {
     reference = std::max(1, static_cast<int>(std::round(params.slice_time_ref * bins)));
+    if (params.variant == "exact") {
+      reference = std::min(bins, 1 + static_cast<int>(std::round(params.slice_time_ref * bins)));
+    }
   }
   if (reference > bins) {
     throw Error(ErrorKind::usage, "reference_bin: found " + std::to_string(reference) +
@@ -109,17 +167,10 @@ Sampled sample_spm(const Train& train, const Inputs& inputs, const Params& param
   const bool impulses = std::all_of(train.duration_s.begin(), train.duration_s.end(),
                                     [](double d) { return d == 0.0; });
   if (impulses) height /= step_s;
-  Eigen::MatrixXd boxes = Eigen::MatrixXd::Zero(length, height.cols());
-  for (std::size_t e = 0; e < train.onset_s.size(); ++e) {
-    const double onset_s = train.onset_s[e] - inputs.start_s;
-    const auto on = static_cast<Eigen::Index>(std::round(onset_s / step_s)) + pad;
-    const auto off = on + 1 + static_cast<Eigen::Index>(std::round(train.duration_s[e] / step_s));
-    const auto row = height.row(static_cast<Eigen::Index>(e));
-    if (off < 0 || on >= length) continue;
-    boxes.row(std::max<Eigen::Index>(on, 0)) += row;
-    if (off < length) boxes.row(off) -= row;
-  }
-  cumulate(boxes);
+  const bool exact = params.variant == "exact";
+  const Eigen::MatrixXd boxes =
+      exact ? exact_boxes(train, height, {pad, length, inputs.start_s, step_s})
+            : spm_boxes(train, height, {pad, length, inputs.start_s, step_s});
   const Eigen::MatrixXd basis = hrf::spm_basis(params.hrf, inputs.tr_s, bins, params.fir_delays);
   Sampled out;
   out.values.resize(inputs.n_volumes, boxes.cols() * basis.cols());

@@ -7,9 +7,9 @@
 #include <memory>
 #include <optional>
 
+#include "stages/core/least_squares.hpp"
 #include "stages/core/parallel.hpp"
 #include "stages/task/glm_models.hpp"
-#include "stages/task/kernels/least_squares.hpp"
 #include "stages/task/kernels/tail.hpp"
 
 namespace boldmill::glm {
@@ -233,6 +233,28 @@ private:
   std::vector<Eigen::MatrixXd> inverse_;
 };
 
+// `residuals`: whitened, rows kept x columns.
+void write_influence(Work& work, const Model& model, std::span<const std::size_t> columns,
+                     const Eigen::MatrixXd& residuals) {
+  Eigen::Index at = 0;
+  for (std::size_t k = 0; k < work.wanted.contrasts.size(); ++k) {
+    ContrastResult& result = work.out.contrasts[work.place[k]];
+    if (result.n_rows == 1) {
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        const auto to = static_cast<Eigen::Index>(columns[c]);
+        const auto mean = static_cast<double>(work.out.mean[to]);
+        const double unit = !work.params.percent_signal ? 1.0 : mean > 0.0 ? 100.0 / mean : 0.0;
+        for (std::size_t i = 0; i < work.rows.index.size(); ++i) {
+          const auto row = static_cast<Eigen::Index>(i);
+          result.influence(work.rows.index[i], to) =
+              unit * model.whitened_effect(at, row) * residuals(row, static_cast<Eigen::Index>(c));
+        }
+      }
+    }
+    at += result.n_rows;
+  }
+}
+
 void fit_block(Work& work, const Model& model, const Writer& writer,
                std::span<const std::size_t> columns) {
   Eigen::MatrixXd y;
@@ -244,6 +266,7 @@ void fit_block(Work& work, const Model& model, const Writer& writer,
       scale[static_cast<Eigen::Index>(c)] = static_cast<double>(work.scale[columns[c]]);
     }
     effects = model.effect * y;
+    if (work.wanted.influence) y = (model.residuals * y).eval();
   } else {
     whiten(model, y);
     const Eigen::VectorXd total = y.colwise().squaredNorm();
@@ -257,6 +280,7 @@ void fit_block(Work& work, const Model& model, const Writer& writer,
     work.out.autocorrelation[static_cast<Eigen::Index>(column)] =
         static_cast<float>(model.autocorrelation);
   }
+  if (work.wanted.influence) write_influence(work, model, columns, y);
   writer.write(columns, effects, scale);
 }
 
@@ -298,6 +322,7 @@ void fit_groups(Work& work, MakeModel&& make_model) {
 }
 
 void prepare_results(Work& work, const LeastSquares& fit) {
+  work.wanted.influence = work.inputs.influence;
   const auto n = work.inputs.series.cols();
   work.out.mean = Eigen::VectorXf::Constant(n, kNaN);
   work.out.autocorrelation = Eigen::VectorXf::Constant(n, kNaN);
@@ -310,6 +335,9 @@ void prepare_results(Work& work, const LeastSquares& fit) {
       *map = Eigen::VectorXf::Constant(n, kNaN);
     }
     if (result.n_rows > 1) result.effect.resize(0);
+    if (work.inputs.influence && result.n_rows == 1) {
+      result.influence = Eigen::MatrixXd::Zero(work.inputs.series.rows(), n);
+    }
     const Eigen::MatrixXd e = fit.projected(contrast.weights);
     const Eigen::ColPivHouseholderQR<Eigen::MatrixXd> rows(e.transpose());
     if (contrast.weights.isZero(0.0)) {

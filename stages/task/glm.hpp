@@ -67,6 +67,7 @@ struct Inputs {
   std::span<const std::uint8_t> keep;       // T; empty keeps all
   double tr_s = 0.0;
   std::span<const Contrast> contrasts;
+  bool influence = false; // for few columns: regions
 };
 struct ContrastResult {
   std::string name;
@@ -76,7 +77,11 @@ struct ContrastResult {
   Eigen::VectorXf stat;     // P; t or F
   Eigen::VectorXf z;        // P; the standard normal value of the same upper tail, within +- 37.05
   Eigen::VectorXf dof;      // P; effective, of the variance
-  std::string missing;      // why all is NaN: not estimable on the rows kept
+  // T x P when asked for, t contrasts only: what each volume adds to the error of the effect,
+  // weight times residual of the whitened series, in the effect's units; 0 on rows not kept and
+  // where the effect is NaN. Cross products say how errors of one run covary (measure_covariance).
+  Eigen::MatrixXd influence;
+  std::string missing; // why all is NaN: not estimable on the rows kept
 };
 struct Outputs {
   std::vector<ContrastResult> contrasts;

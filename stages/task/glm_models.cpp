@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "stages/task/kernels/least_squares.hpp"
+#include "stages/core/least_squares.hpp"
 
 namespace boldmill::glm {
 namespace {
@@ -21,6 +21,7 @@ Eigen::MatrixXd stacked_weights(const Rows& rows, const Wanted& wanted) {
 // E of the least squares on the whitened design; fills effect and covariance.
 void project(const LeastSquares& fit, const Rows& rows, const Wanted& wanted, Model& model) {
   model.effect = fit.projected(stacked_weights(rows, wanted));
+  if (wanted.influence) model.whitened_effect = model.effect * fit.basis().transpose();
   Eigen::Index at = 0;
   for (const Contrast* contrast : wanted.contrasts) {
     const auto part = model.effect.middleRows(at, contrast->weights.rows());
@@ -81,6 +82,11 @@ Model mixture_model(const Rows& rows, const Wanted& wanted, const MixtureNoise& 
   // From a form of the whitened series to one of the series itself.
   const Eigen::MatrixXd back = root.matrixU().solve(fit.basis());
   model.effect = model.effect * back.transpose();
+  if (wanted.influence) {
+    const Eigen::Index n = rows.x.rows();
+    model.residuals = root.matrixL().solve(Eigen::MatrixXd::Identity(n, n));
+    model.residuals -= fit.basis() * back.transpose();
+  }
   Eigen::Index at = 0;
   for (const Contrast* contrast : wanted.contrasts) {
     double dof = noise.dof(candidate, model.effect.row(at).transpose());

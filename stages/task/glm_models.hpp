@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "stages/core/mixture_noise.hpp"
 #include "stages/task/contrast.hpp"
-#include "stages/task/kernels/mixture_noise.hpp"
 
 namespace boldmill::glm {
 
@@ -23,6 +23,7 @@ struct Rows {
 struct Wanted {
   std::vector<const Contrast*> contrasts;
   Eigen::Index n_rows = 0; // of all of them
+  bool influence = false;
 };
 
 // One noise covariance, shared by a group of columns.
@@ -32,6 +33,9 @@ struct Model {
   // All contrasts' rows, one below the other: effects = effect * (basis' whitened y), or effect * y
   // for mixture.
   Eigen::MatrixXd effect;
+  // For influences: the contrasts' weights on the whitened rows (rows x n), and for mixture the
+  // matrix that makes whitened residuals of a series (n x n). Empty when not asked for.
+  Eigen::MatrixXd whitened_effect, residuals;
   std::vector<Eigen::MatrixXd> covariance; // of each contrast, for noise of variance 1
   std::vector<double> dof;
   double autocorrelation = 0.0;

@@ -29,6 +29,7 @@ struct Problem {
 Problem reference_problem() {
   const Events all = reference_events();
   task_design::Params params;
+  params.variant = "spm";
   params.reference_bin = 8;
   const task_design::Design design =
       task_design::run({.events = all.events, .n_volumes = 120, .tr_s = 2.0}, params);
@@ -131,6 +132,7 @@ TEST(Glm, SpikesAndDroppedRowsAgree) {
   Problem dropped = reference_problem();
   dropped.keep = keep;
   task_design::Params params;
+  params.variant = "spm";
   params.reference_bin = 8;
   params.censoring = "spikes";
   const task_design::Design design =
@@ -157,6 +159,40 @@ TEST(Glm, PercentSignalDividesByTheMean) {
     EXPECT_NEAR(percent.contrasts[0].variance[c], 1e4 * raw.contrasts[0].variance[c] / mean / mean,
                 1e-6);
     EXPECT_EQ(percent.contrasts[0].stat[c], raw.contrasts[0].stat[c]);
+  }
+}
+
+TEST(Glm, InfluencesAddUpToTheVarianceAndChangeNothing) {
+  Problem problem = reference_problem();
+  problem.keep.assign(120, 1);
+  problem.keep[7] = problem.keep[60] = 0;
+  glm::Inputs inputs = problem.inputs();
+  inputs.influence = true;
+  for (const char* noise : {"ols", "ar1", "mixture"}) {
+    glm::Params params;
+    params.noise = noise;
+    const glm::Outputs plain = fit(problem, noise);
+    const glm::Outputs out = glm::run(inputs, params, Context{});
+    const glm::ContrastResult& r = out.contrasts[0];
+    EXPECT_EQ(r.effect, plain.contrasts[0].effect);
+    EXPECT_EQ(plain.contrasts[0].influence.size(), 0);
+    EXPECT_EQ(out.contrasts[2].influence.size(), 0); // an F test
+    ASSERT_EQ(r.influence.rows(), 120);
+    EXPECT_EQ(r.influence.row(7).norm() + r.influence.row(60).norm(), 0.0);
+    for (Eigen::Index c = 0; c < 24; ++c) {
+      // Weights lie in the space of the design, residuals do not.
+      EXPECT_LT(std::abs(r.influence.col(c).sum()), 1e-6 * r.influence.col(c).norm()) << noise;
+      // 118 volumes of one design: the sum of squares is within a factor of two of the variance.
+      const double ratio = r.influence.col(c).squaredNorm() / static_cast<double>(r.variance[c]);
+      EXPECT_GT(ratio, 0.5) << noise << c;
+      EXPECT_LT(ratio, 2.0) << noise << c;
+    }
+    params.percent_signal = true;
+    const glm::Outputs percent = glm::run(inputs, params, Context{});
+    EXPECT_LT((percent.contrasts[0].influence.col(3) -
+               r.influence.col(3) * 100.0 / static_cast<double>(out.mean[3]))
+                  .norm(),
+              1e-6 * r.influence.col(3).norm());
   }
 }
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "stages/core/least_squares.hpp"
 #include "stages/task/hrf.hpp"
-#include "stages/task/kernels/least_squares.hpp"
 #include "stages/task/task_design_steps.hpp"
 
 namespace boldmill::task_design {
@@ -171,7 +171,7 @@ Design run(const Inputs& inputs, const Params& params) {
   Builder builder(design, inputs.n_volumes);
   for (const Train& train : trains_of(inputs, params, design)) {
     const Sampled sampled = params.variant == "nilearn" ? sample_nilearn(train, inputs, params)
-                                                        : sample_spm(train, inputs, params);
+                                                        : sample_microtime(train, inputs, params);
     for (std::size_t c = 0; c < sampled.names.size(); ++c) {
       builder.add(
           sampled.values.col(static_cast<Eigen::Index>(c)),

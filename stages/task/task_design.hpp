@@ -1,6 +1,9 @@
 // The design matrix of one task run: T x K = [conditions * HRF | confounds | spikes | cosines | 1].
-// Two ways to sample the response, which differ by about 2 % of its peak:
-//   "spm": boxes on a grid of tr_s / 16, the response on the same grid, sampled at a reference bin;
+// Three ways to sample the response:
+//   "exact" (default): bins of tr_s / 16 filled by the share of them that an event takes, the
+//     response on the same grid, sampled at slice_time_ref; effects are heights of the neural box;
+//   "spm": boxes one bin longer than the rounded duration (an event of 0.5 s at a TR of 2 s weighs
+//     0.625 s: effects 20 % smaller), the response on the same grid, sampled at a reference bin;
 //   "nilearn": 50 bins a volume, boxes from the first grid point not before the onset, the
 //     response shifted by a bin, linear interpolation at the frame times.
 // Cosines: sqrt(2/T) cos(pi/T (t + 1/2) k), k = 1 .. floor(2 T tr_s high_pass_hz), as both do.
@@ -26,12 +29,12 @@ inline constexpr std::array<std::string_view, 3> kReferences{
     "Glover 1999, NeuroImage, doi:10.1006/nimg.1998.0419",
     "Abraham 2014, Frontiers in Neuroinformatics, doi:10.3389/fninf.2014.00014"};
 inline constexpr StageInfo kStage{.name = "task_design",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "design matrix of a task run",
                                   .references = kReferences};
 
 struct Params {
-  std::string variant = "spm";
+  std::string variant = "exact";
   std::string hrf = "spm";
   std::vector<int> fir_delays;
   double high_pass_hz = 0.0078125;
@@ -52,7 +55,8 @@ void for_each_field(P& params, F&& visit) {
   auto& [variant, hrf, fir_delays, high_pass_hz, slice_time_ref, reference_bin, microtime_bins,
          oversampling, min_onset_s, orthogonalise, conditions, unlisted, modulators, censoring] =
       params;
-  visit("variant", variant, "", "how the response is sampled", Limits::one_of({"spm", "nilearn"}));
+  visit("variant", variant, "", "how the response is sampled",
+        Limits::one_of({"exact", "spm", "nilearn"}));
   visit("hrf", hrf, "", "response function",
         Limits::one_of({"spm", "spm+derivative", "spm+derivative+dispersion", "glover",
                         "glover+derivative", "glover+derivative+dispersion", "fir"}));
@@ -64,9 +68,9 @@ void for_each_field(P& params, F&& visit) {
         "when within its repetition time a volume counts as taken: 0 its start, 0.5 its middle",
         Limits::between(0.0, 1.0));
   visit("reference_bin", reference_bin, "",
-        "variant spm: bin of a volume that is sampled, from 1; 0 follows slice_time_ref",
+        "variants exact and spm: bin of a volume that is sampled, from 1; 0 follows slice_time_ref",
         Limits::between(0, 1000));
-  visit("microtime_bins", microtime_bins, "", "variant spm: bins of a repetition time",
+  visit("microtime_bins", microtime_bins, "", "variants exact and spm: bins of a repetition time",
         Limits::between(1, 1000));
   visit("oversampling", oversampling, "", "variant nilearn: bins of a repetition time",
         Limits::between(1, 1000));
@@ -74,7 +78,8 @@ void for_each_field(P& params, F&& visit) {
         "variant nilearn: the grid begins this long before the first volume",
         Limits::between(-1000.0, 0.0));
   visit("orthogonalise", orthogonalise, "",
-        "variant spm: make modulators and derivatives of a condition orthogonal to what stands "
+        "variants exact and spm: make modulators and derivatives of a condition orthogonal to what "
+        "stands "
         "before them",
         Limits{});
   visit("conditions", conditions, "",

@@ -23,7 +23,8 @@ struct Sampled {
   Eigen::MatrixXd values; // T x n
   std::vector<std::string> names, roles;
 };
-[[nodiscard]] Sampled sample_spm(const Train& train, const Inputs& inputs, const Params& params);
+[[nodiscard]] Sampled sample_microtime(const Train& train, const Inputs& inputs,
+                                       const Params& params); // exact, spm
 [[nodiscard]] Sampled sample_nilearn(const Train& train, const Inputs& inputs,
                                      const Params& params);
 

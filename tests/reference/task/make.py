@@ -252,7 +252,8 @@ def tails():
     save("tails.tsv", rows)
 
 
-designs()
-tails()
-fits()
-EVENTS.to_csv("events.tsv", sep="\t", index=False)
+if __name__ == "__main__":
+    designs()
+    tails()
+    fits()
+    EVENTS.to_csv("events.tsv", sep="\t", index=False)

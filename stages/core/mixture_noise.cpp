@@ -1,11 +1,11 @@
-#include "stages/task/kernels/mixture_noise.hpp"
+#include "stages/core/mixture_noise.hpp"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
 
-#include "stages/task/kernels/least_squares.hpp"
+#include "stages/core/least_squares.hpp"
 
 namespace boldmill {
 namespace {

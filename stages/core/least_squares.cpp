@@ -1,4 +1,4 @@
-#include "stages/task/kernels/least_squares.hpp"
+#include "stages/core/least_squares.hpp"
 
 #include <algorithm>
 #include <limits>
