@@ -68,7 +68,7 @@ void overlay(const Json& json, Config& config, std::vector<std::string>& errors)
     errors.emplace_back("configuration: found " + json.dump() + ", expected an object");
     return;
   }
-  std::vector<std::string> known{"preset", "files"};
+  std::vector<std::string> known{"preset", "files", "tasks"};
   for_each_section(config, [&](std::string_view name, auto& params, std::string_view) {
     known.emplace_back(name);
     const auto found = json.find(std::string(name));
@@ -80,6 +80,7 @@ void overlay(const Json& json, Config& config, std::vector<std::string>& errors)
     errors.push_back(item.key() + ": unknown section" +
                      (hint.empty() ? "" : ", did you mean " + hint + "?"));
   }
+  if (json.contains("tasks")) task_names_from_json(json["tasks"], config.tasks, errors);
   if (json.contains("files")) apply_files(json["files"], config, errors);
 }
 
@@ -122,6 +123,23 @@ void apply_preset(const Json& json, Config& config, std::vector<std::string>& er
   }
 }
 
+// --set tasks.TASK.labels=a,b, tasks.TASK.conditions.NAME=a,b, or JSON at any depth.
+void assign_task(const std::string& field, const std::string& text, Json value, Config& config,
+                 std::vector<std::string>& errors) {
+  std::vector<std::string> keys;
+  std::istringstream parts(field);
+  for (std::string part; std::getline(parts, part, '.');) keys.push_back(part);
+  const bool is_list = keys.size() > 1 && (keys[1] == "labels" || keys[1] == "modulators" ||
+                                           (keys[1] == "conditions" && keys.size() > 2));
+  if (is_list && !value.is_array()) {
+    value = Json::array();
+    std::istringstream items(text);
+    for (std::string item; std::getline(items, item, ',');) value.push_back(item);
+  }
+  for (auto key = keys.rbegin(); key != keys.rend(); ++key) value = Json{{*key, value}};
+  overlay(Json{{"tasks", value}}, config, errors);
+}
+
 // "a.b=value" as JSON: the value is JSON when it parses, otherwise text, or a comma list for lists.
 void assign(const std::string& assignment, Config& config, std::vector<std::string>& errors) {
   const std::size_t equals = assignment.find('=');
@@ -140,6 +158,10 @@ void assign(const std::string& assignment, Config& config, std::vector<std::stri
   }
   const std::string section = key.substr(0, dot);
   const std::string field = key.substr(dot + 1);
+  if (section == "tasks") {
+    assign_task(field, text, value, config, errors);
+    return;
+  }
   const Json current = to_json(config);
   if (current.contains(section) && current[section].contains(field)) {
     const Json& now = current[section][field];
@@ -190,6 +212,13 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
     errors.push_back("normalization.iterations: found " + Json(warp.iterations).dump() +
                      ", expected one number for each of level_spacing_mm = " +
                      Json(warp.level_spacing_mm).dump());
+  }
+  if (config.task_model.hrf == "fir" && config.task_model.fir_delays.empty()) {
+    errors.emplace_back("task_model.fir_delays: found [], hrf fir needs at least one");
+  }
+  if (config.ppi.deconvolution == "spm" && !config.glm.percent_signal) {
+    errors.emplace_back("ppi.deconvolution: spm needs glm.percent_signal = true, its variances are "
+                        "those of series scaled to 100");
   }
   if (config.affine.level_spacing_mm.empty()) {
     errors.push_back("affine.level_spacing_mm: found [], expected at least one level");
@@ -255,6 +284,7 @@ Json to_json(const Config& config) {
   for (const auto& [role, file] : config.files) {
     files[role] = Json{{"name", file.name}, {"sha256", file.sha256}};
   }
+  out["tasks"] = task_names_to_json(config.tasks);
   out["files"] = files;
   return out;
 }
@@ -272,6 +302,7 @@ Json schema() {
                    });
   Json files = Json::object();
   for (const auto& [role, help] : file_roles()) files[role] = Json{{"description", help}};
+  properties["tasks"] = task_names_schema();
   properties["files"] =
       Json{{"type", "object"}, {"additionalProperties", false}, {"properties", files}};
   return Json{{"$schema", "https://json-schema.org/draft/2020-12/schema"},
@@ -287,7 +318,8 @@ std::string explain(const std::string& key) {
   const std::string section = key.substr(0, dot);
   const std::string field = dot == std::string::npos ? "" : key.substr(dot + 1);
   std::string text;
-  std::vector<std::string> known;
+  std::vector<std::string> known{"tasks"};
+  if (section == "tasks") return task_names_help();
   for_each_section(defaults, [&](std::string_view name, const auto& params,
                                  std::string_view summary) {
     if (field.empty()) known.emplace_back(name);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pipeline/config/sections.hpp"
+#include "pipeline/config/task_names.hpp"
 #include "stages/anatomy/affine.hpp"
 #include "stages/anatomy/bias_field.hpp"
 #include "stages/anatomy/brain_mask.hpp"
@@ -15,6 +16,7 @@
 #include "stages/anatomy/t1w_average.hpp"
 #include "stages/anatomy/tissue.hpp"
 #include "stages/circuits/intrinsic_measures.hpp"
+#include "stages/circuits/measure_covariance.hpp"
 #include "stages/circuits/scores.hpp"
 #include "stages/cohort/imputation.hpp"
 #include "stages/cohort/penalised_regression.hpp"
@@ -46,6 +48,7 @@
 #include "stages/regions/circuit_regions.hpp"
 #include "stages/regions/extraction.hpp"
 #include "stages/regions/label_atlas.hpp"
+#include "stages/task/glm.hpp"
 
 namespace boldmill::config {
 
@@ -260,6 +263,85 @@ void for_each_field(P& params, F&& visit)
   visit("random_seed", random_seed, "", "of that draw", Limits::between(0, 2147483647));
 }
 
+// How task runs become measures: the design of the first level, and which runs count.
+struct TaskModelParams {
+  std::string variant = "exact";
+  std::string hrf = "spm";
+  std::vector<int> fir_delays;
+  double high_pass_hz = 0.0078125;
+  double slice_time_ref = 0.5;
+  bool orthogonalise = true;
+  std::string unlisted = "own_column";
+  std::string run_weights = "precision";
+  std::string task_free_source = "auto";
+  double min_coverage = 0.5;
+  int min_volumes = 50;
+  bool operator==(const TaskModelParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, TaskModelParams>
+{
+  auto& [variant, hrf, fir_delays, high_pass_hz, slice_time_ref, orthogonalise, unlisted,
+         run_weights, task_free_source, min_coverage, min_volumes] = params;
+  visit("variant", variant, "", "how the response is sampled, as in stage glm",
+        Limits::one_of({"exact", "spm", "nilearn"}));
+  visit("hrf", hrf, "", "response function; contrasts are of its first column, of fir the mean",
+        Limits::one_of({"spm", "spm+derivative", "spm+derivative+dispersion", "glover",
+                        "glover+derivative", "glover+derivative+dispersion", "fir"}));
+  visit("fir_delays", fir_delays, "volumes", "delays of hrf fir, 0 first",
+        Limits::between(0, 1000));
+  visit("high_pass_hz", high_pass_hz, "Hz", "slower cosines are regressors; 0 is none",
+        Limits::between(0.0, 1.0));
+  visit("slice_time_ref", slice_time_ref, "",
+        "when within its repetition time a volume counts as taken, where slices were not brought "
+        "to one moment; else that moment counts",
+        Limits::between(0.0, 1.0));
+  visit("orthogonalise", orthogonalise, "",
+        "variants exact and spm: make modulators and derivatives orthogonal to what stands before "
+        "them",
+        Limits{});
+  visit("unlisted", unlisted, "", "trial types that no condition of the task names",
+        Limits::one_of({"own_column", "leave_out", "refuse"}));
+  visit("run_weights", run_weights, "", "several runs of a task: by 1 / variance, or all alike",
+        Limits::one_of({"precision", "equal"}));
+  visit("task_free_source", task_free_source, "",
+        "task-free measures: auto takes a resting run where one can be used, else the residuals "
+        "of task runs",
+        Limits::one_of({"auto", "rest", "residual"}));
+  visit("min_coverage", min_coverage, "",
+        "smallest share of a region's voxels inside the brain mask of a task run; a region of the "
+        "circuit definition can have its own",
+        Limits::between(0.0, 1.0));
+  visit("min_volumes", min_volumes, "volumes", "task runs with fewer volumes kept give no measure",
+        Limits::between(1, 1e6));
+}
+
+// Psychophysiological interactions; bins and the sampled bin follow task_model.
+struct PpiParams {
+  std::string deconvolution = "reml";
+  std::string noise = "mixture";
+  bool center_conditions = true;
+  int min_dof = 10;
+  bool operator==(const PpiParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, PpiParams>
+{
+  auto& [deconvolution, noise, center_conditions, min_dof] = params;
+  visit("deconvolution", deconvolution, "",
+        "neural series of the seed: reml, spm (fixed variances, needs glm.percent_signal), or none",
+        Limits::one_of({"reml", "spm", "none"}));
+  visit("noise", noise, "",
+        "of the target: mixture of white noise and correlations of 2, 6 and 20 s, or white",
+        Limits::one_of({"mixture", "white"}));
+  visit("center_conditions", center_conditions, "",
+        "remove the mean of each condition before it multiplies the seed", Limits{});
+  visit("min_dof", min_dof, "", "fewer residual degrees of freedom give no estimate",
+        Limits::between(1, 1e6));
+}
+
 // What the group stage does.
 struct CohortParams {
   std::vector<std::string> targets;
@@ -329,11 +411,16 @@ struct Config {
   tangent::Params tangent;
   qc_fc::Params qc_fc;
   intrinsic_measures::Params intrinsic_measures;
+  TaskModelParams task_model;
+  glm::Params glm{.percent_signal = true};
+  PpiParams ppi;
+  measure_covariance::Params measure_covariance;
   scores::Params scores;
   CohortParams cohort;
   imputation::Params imputation;
   standardisation::Params standardisation;
   penalised_regression::Params prediction;
+  TaskNamesByKey tasks;                      // section "tasks", see task_names.hpp
   std::map<std::string, ExternalFile> files; // by role, see file_roles()
 };
 
@@ -383,6 +470,10 @@ void for_each_section(C& c, V&& visit) {
   visit("tangent", c.tangent, tangent::kStage.summary);
   visit("qc_fc", c.qc_fc, qc_fc::kStage.summary);
   visit("intrinsic_measures", c.intrinsic_measures, intrinsic_measures::kStage.summary);
+  visit("task_model", c.task_model, std::string_view("how task runs become circuit measures"));
+  visit("glm", c.glm, glm::kStage.summary);
+  visit("ppi", c.ppi, std::string_view("psychophysiological interactions between regions"));
+  visit("measure_covariance", c.measure_covariance, measure_covariance::kStage.summary);
   visit("scores", c.scores, scores::kStage.summary);
   visit("cohort", c.cohort, std::string_view("targets and the columns the group stage uses"));
   visit("imputation", c.imputation, imputation::kStage.summary);

@@ -4,6 +4,8 @@
 
 #include <fstream>
 
+#include "pipeline/config/taxonomy_json.hpp"
+
 namespace boldmill::config {
 namespace {
 
@@ -42,6 +44,70 @@ TEST(Config, LayersOverlayInOrder) {
   EXPECT_EQ(config.gates.max_fd_share, 0.1);
   EXPECT_EQ(config.gates.min_time_s, 90.0);
   EXPECT_EQ(config.gates.fd_exclusion_mm, GateParams{}.fd_exclusion_mm);
+}
+
+TEST(Config, TaskNamesOverlayTheDefinition) {
+  Layers layers;
+  layers.file = write(R"({"tasks": {"gng": {"labels": ["stroop*"], "column": "congruency",
+    "conditions": {"go": ["congruent"], "nogo": ["in*", "odd"]}, "modulators": ["nogo:response_time"]}}})");
+  layers.assignments = {"tasks.con.labels=faces,emo", "tasks.gng.conditions.go=same",
+                        R"(tasks.gng.contrasts.nogo_vs_go={"nogo": 2, "go": -2})"};
+  const Config config = load(layers);
+  EXPECT_EQ(to_json(parse(to_json(config).dump(), "stored", {})).dump(), to_json(config).dump());
+  const auto published = read_taxonomy(data_file("configs/taxonomies/published2024.json"));
+  const auto named = with_task_names(published, config.tasks);
+  const taxonomy::Task& gng = named.tasks.at("gng");
+  EXPECT_EQ(named.tasks.at("con").labels, (std::vector<std::string>{"faces", "emo"}));
+  EXPECT_EQ(named.tasks.at("con").conditions[0].trial_types,
+            published.tasks.at("con").conditions[0].trial_types);
+  EXPECT_TRUE(taxonomy::is_labelled(gng, "stroopB"));
+  EXPECT_FALSE(taxonomy::is_labelled(gng, "gonogo"));
+  EXPECT_EQ(gng.column, "congruency");
+  ASSERT_EQ(gng.conditions.size(), 2U);
+  EXPECT_EQ(gng.conditions[0].trial_types, std::vector<std::string>{"same"});
+  EXPECT_EQ(gng.conditions[1].trial_types, (std::vector<std::string>{"in*", "odd"}));
+  EXPECT_EQ(gng.modulators, std::vector<std::string>{"nogo:response_time"});
+  EXPECT_EQ(taxonomy::find_contrast(gng, "nogo_vs_go")->weights.at("go"), -2.0);
+  EXPECT_NE(canonical_text(named), canonical_text(published));
+  EXPECT_EQ(canonical_text(with_task_names(published, {})), canonical_text(published));
+}
+
+TEST(Config, TaskNamesThatCannotBeAreRefused) {
+  Layers layers;
+  layers.file = write(R"({"tasks": {"gng": {"labls": ["a"], "labels": "stroop", "column": 3,
+    "conditions": {"go": []}, "contrasts": {"nogo_vs_go": {"go": "one"}}}, "con": 1}})");
+  const std::string text = problems_of(layers);
+  for (const char* expected :
+       {"6 problems", "did you mean tasks.gng.labels?", "tasks.gng.labels: found \"stroop\"",
+        "tasks.gng.column: found 3", "tasks.gng.conditions.go: found []",
+        "tasks.gng.contrasts.nogo_vs_go: found", "tasks.con: found 1"}) {
+    EXPECT_NE(text.find(expected), std::string::npos) << expected << " in " << text;
+  }
+  const auto published = read_taxonomy(data_file("configs/taxonomies/published2024.json"));
+  TaskNamesByKey names;
+  names["stroop"].column = "x";
+  names["gng"].contrasts["nogo_vs_go"] = {{"stop", 1.0}};
+  const auto refusal = [&] {
+    try {
+      (void)with_task_names(published, names);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::usage);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refusal().find("tasks.stroop: the circuit definition published2024 has no such task"),
+            std::string::npos);
+  names.erase("stroop");
+  EXPECT_NE(refusal().find("contrast nogo_vs_go: unknown condition stop"), std::string::npos);
+}
+
+TEST(Config, SpmDeconvolutionNeedsPercentAndFirDelays) {
+  Layers layers;
+  layers.assignments = {"ppi.deconvolution=spm", "glm.percent_signal=false", "task_model.hrf=fir"};
+  const std::string text = problems_of(layers);
+  EXPECT_NE(text.find("glm.percent_signal"), std::string::npos);
+  EXPECT_NE(text.find("task_model.fir_delays"), std::string::npos);
 }
 
 TEST(Config, ReportsEveryProblemAtOnceWithTheNearestKey) {

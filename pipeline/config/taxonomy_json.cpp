@@ -97,7 +97,38 @@ taxonomy::Region read_region(Fields& fields) {
   fields.read_point("position_mm", r.x_mm, r.y_mm, r.z_mm);
   fields.read_point("center_of_mass_mm", r.com_x_mm, r.com_y_mm, r.com_z_mm);
   fields.read("volume_mm3", r.volume_mm3);
+  fields.read("min_coverage", r.min_coverage, false);
   return r;
+}
+
+// A text is a description, for a task that is told apart by its name alone (rest).
+taxonomy::Task read_task(const Json& json, const std::string& path, Problems& problems) {
+  taxonomy::Task task;
+  if (json.is_string()) {
+    task.description = json.get<std::string>();
+    return task;
+  }
+  Fields fields(json, path, problems);
+  fields.read("description", task.description, false);
+  fields.read("labels", task.labels, false);
+  fields.read("column", task.column, false);
+  fields.read("modulators", task.modulators, false);
+  std::map<std::string, std::vector<std::string>> conditions;
+  std::map<std::string, std::map<std::string, double>> contrasts;
+  fields.read("conditions", conditions, false);
+  fields.read("contrasts", contrasts, false);
+  for (auto& [name, types] : conditions) task.conditions.push_back({name, std::move(types)});
+  for (auto& [name, weights] : contrasts) task.contrasts.push_back({name, std::move(weights)});
+  return task;
+}
+
+Json task_json(const taxonomy::Task& task) {
+  Json conditions = Json::object();
+  for (const auto& c : task.conditions) conditions[c.name] = c.trial_types;
+  Json contrasts = Json::object();
+  for (const auto& c : task.contrasts) contrasts[c.name] = c.weights;
+  return {{"description", task.description}, {"labels", task.labels},    {"column", task.column},
+          {"modulators", task.modulators},   {"conditions", conditions}, {"contrasts", contrasts}};
 }
 
 taxonomy::Measure read_measure(Fields& fields, Problems& problems) {
@@ -155,7 +186,13 @@ taxonomy::Taxonomy parse_taxonomy(std::string_view json, const std::string& sour
     fields.read("version", out.version);
     fields.read("description", out.description, false);
     fields.read("space", out.space);
-    fields.read("tasks", out.tasks);
+    Json tasks;
+    fields.read("tasks", tasks);
+    if (!tasks.is_object()) problems.emplace_back("taxonomy.tasks: expected an object");
+    for (const auto& item : tasks.items()) {
+      if (!tasks.is_object()) break;
+      out.tasks[item.key()] = read_task(item.value(), "taxonomy.tasks." + item.key(), problems);
+    }
     fields.each("regions", [&](Fields& item) { out.regions.push_back(read_region(item)); });
     fields.each("measures",
                 [&](Fields& item) { out.measures.push_back(read_measure(item, problems)); });
@@ -184,7 +221,8 @@ std::string canonical_text(const taxonomy::Taxonomy& t) {
             {"version", t.version},
             {"description", t.description},
             {"space", t.space},
-            {"tasks", t.tasks}};
+            {"tasks", Json::object()}};
+  for (const auto& [key, task] : t.tasks) root["tasks"][key] = task_json(task);
   for (const char* key : {"regions", "measures", "features", "scores"}) root[key] = Json::array();
   for (const auto& r : t.regions) {
     root["regions"].push_back({{"code", r.code},
@@ -196,7 +234,8 @@ std::string canonical_text(const taxonomy::Taxonomy& t) {
                                {"definition", r.definition},
                                {"position_mm", {r.x_mm, r.y_mm, r.z_mm}},
                                {"center_of_mass_mm", {r.com_x_mm, r.com_y_mm, r.com_z_mm}},
-                               {"volume_mm3", r.volume_mm3}});
+                               {"volume_mm3", r.volume_mm3},
+                               {"min_coverage", r.min_coverage}});
   }
   for (const auto& m : t.measures) {
     root["measures"].push_back({{"code", m.code},

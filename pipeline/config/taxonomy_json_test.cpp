@@ -142,6 +142,19 @@ TEST(Taxonomy, CanonicalTextReadsBackToItself) {
   }
 }
 
+TEST(Taxonomy, PublishedTasksHoldTheirContrasts) {
+  const taxonomy::Taxonomy t = read_taxonomy(kPublished);
+  const taxonomy::Task& faces = t.tasks.at("con");
+  const auto* threat = taxonomy::find_contrast(faces, "thr_vs_neu");
+  ASSERT_NE(threat, nullptr);
+  EXPECT_EQ(threat->weights,
+            (std::map<std::string, double>{{"anger", 0.5}, {"fear", 0.5}, {"neutral", -1.0}}));
+  EXPECT_TRUE(taxonomy::is_labelled(faces, "conscious"));
+  EXPECT_EQ(faces.column, "trial_type");
+  EXPECT_EQ(t.tasks.at("rest").description.find("task-free"), 0U);
+  EXPECT_TRUE(t.tasks.at("rest").labels.empty());
+}
+
 std::string message_of(const std::string& json) {
   try {
     (void)parse_taxonomy(json, "bad.json");

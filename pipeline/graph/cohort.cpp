@@ -7,11 +7,14 @@
 #include "pipeline/bids/fieldmap_estimator.hpp"
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/cohort_connectivity.hpp"
+#include "pipeline/graph/cohort_scores.hpp"
 #include "pipeline/graph/prediction.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
 #include "stages/core/part_name.hpp"
 #include "stages/functional/distortion.hpp"
+#include "stages/ppi/ppi.hpp"
+#include "stages/task/task_design.hpp"
 
 namespace boldmill::graph {
 namespace fs = std::filesystem;
@@ -20,36 +23,6 @@ namespace {
 bool is_shard(const fs::directory_entry& entry) {
   return entry.is_regular_file() && entry.path().extension() == ".h5" &&
          entry.path().filename().string().starts_with("sub-");
-}
-
-void add_scores(const store::CohortReader& reader, const config::Config& config,
-                const taxonomy::Taxonomy& taxonomy, store::CohortResults& results) {
-  const store::MeasuresTable measures = reader.measures();
-  const Eigen::MatrixXd reference =
-      healthy_reference(reader.participants(), measures.table.value, config);
-  const Eigen::Index n_controls = reference.rows();
-  const scores::Model model = scores::fit(reference, config.scores);
-  if (n_controls < config.scores.min_reference) {
-    results.not_done.push_back(
-        {"circuit_scores", "found " + std::to_string(n_controls) + " healthy controls (column " +
-                               config.input.group_column + "), expected at least " +
-                               std::to_string(config.scores.min_reference)});
-  } else if (!(model.mean.array() == model.mean.array()).any()) {
-    results.not_done.push_back({"circuit_scores", "no measure is present in " +
-                                                      std::to_string(config.scores.min_reference) +
-                                                      " or more healthy controls"});
-  }
-  const auto scored = scores::apply(
-      model, {&taxonomy, measures.table.value, measures.table.se, measures.table.coverage},
-      config.scores);
-  results.features = {scored.features, scored.features_se, scored.features_coverage};
-  results.scores = {scored.scores, scored.scores_se, scored.scores_coverage};
-  results.reference.axis = "measure";
-  for (Eigen::Index m = 0; m < model.mean.size(); ++m) {
-    results.reference.mean.push_back(model.mean[m]);
-    results.reference.sd.push_back(model.sd[m]);
-    results.reference.n.push_back(static_cast<std::int32_t>(model.n[m]));
-  }
 }
 
 } // namespace
@@ -94,6 +67,11 @@ std::vector<std::string> method_references(const store::CohortReader& cohort) {
   add(circuit_regions::kStage);
   add(label_atlas::kStage);
   add(correlation::kStage);
+  if (recorded(glm::kStage)) {
+    add(task_design::kStage);
+    add(glm::kStage);
+    add(ppi::kStage);
+  }
   const auto not_done = cohort.not_done();
   if (std::none_of(not_done.begin(), not_done.end(),
                    [](const auto& item) { return item.analysis == "circuit_scores"; })) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "pipeline/bids/metadata.hpp"
 #include "pipeline/bids/text.hpp"
@@ -18,7 +19,7 @@ namespace boldmill::graph {
 namespace {
 
 constexpr StageInfo kStage{.name = "derived_run",
-                           .version = 1,
+                           .version = 2,
                            .summary = "series and confounds of a run preprocessed elsewhere",
                            .references = {}};
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -44,6 +45,7 @@ struct Opened {
   std::optional<Input> aroma;
   image_io::NiftiHeader header;
   double tr_s = 0.0;
+  double start_s = kNaN; // StartTime: what moment of a volume slices were brought to
   std::vector<std::string> warnings;
 };
 
@@ -78,7 +80,12 @@ Opened open_derived(const Study& study, const DerivedSource& source) {
                                       std::to_string(opened.header.n_volumes) +
                                       " volume, expected a 4-D series");
   }
-  const auto tr = bids::resolve_repetition_time(sidecar_of(source), opened.header.tr_s);
+  const bids::Sidecar sidecar = sidecar_of(source);
+  const auto tr = bids::resolve_repetition_time(sidecar, opened.header.tr_s);
+  if (sidecar.values && sidecar.values->contains("StartTime")) {
+    const auto& start = (*sidecar.values)["StartTime"];
+    if (start.is_number()) opened.start_s = start.get<double>();
+  }
   opened.tr_s = tr.tr_s;
   if (!tr.warning.empty()) opened.warnings.push_back(tr.warning);
   return opened;
@@ -87,7 +94,8 @@ Opened open_derived(const Study& study, const DerivedSource& source) {
 std::string key_of(const Study& study, const Opened& opened) {
   const config::Json c = config::to_json(study.config);
   std::string text = c["extraction"].dump() + c["input"]["dummy_scans"].dump() +
-                     c["framewise_displacement"].dump() + config::Json(opened.tr_s).dump();
+                     c["framewise_displacement"].dump() + config::Json(opened.tr_s).dump() +
+                     config::Json(opened.start_s).dump();
   text += voxel_steps(study.config);
   return cache::node_key(
       kStage, text,
@@ -174,7 +182,8 @@ public:
     result.n_volumes = opened_.header.n_volumes;
     result.distortion = "as given";
     result.coreg_dice = result.coreg_cost = result.mirror_gain = kNaN;
-    result.coreg_displacement_mm = result.fwhm_mm = result.slice_reference_s = kNaN;
+    result.coreg_displacement_mm = result.fwhm_mm = kNaN;
+    result.slice_reference_s = opened_.start_s;
     take_confounds(result);
     const Mask mask = read_mask();
     compare_with_template(mask, result);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "pipeline/graph/circuit_measures.hpp"
 #include "pipeline/graph/connectivity_of_task.hpp"
 #include "pipeline/graph/derived_run.hpp"
 #include "pipeline/graph/nuisance.hpp"
@@ -15,7 +16,7 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::string_view kPersonStage = "person";
-constexpr int kPersonVersion = 1;
+constexpr int kPersonVersion = 2;
 
 std::string join(const std::vector<std::string>& parts) {
   std::string text;
@@ -238,42 +239,22 @@ private:
     }
   }
 
-  [[nodiscard]] bool is_rest(const std::string& task) const {
-    const auto& rest = c_.input.rest_tasks;
-    return std::find(rest.begin(), rest.end(), task) != rest.end();
-  }
-
   void add_measures() {
-    const RegionSet& circuits = study_.target.sets.back();
-    intrinsic_measures::Inputs inputs;
-    inputs.taxonomy = &study_.taxonomy;
-    for (const Region& region : circuits.regions) inputs.regions.push_back(region.label);
-    for (const DenoisedRun& run : usable_) {
-      const store::RunRecord& record = person_.runs[run.index];
-      if (!is_rest(record.task)) continue;
-      const store::ParcelSeries& series = record.series.at(circuits.name);
-      const auto edges = correlation::run(
-          {{series.denoised.data(), series.denoised.rows(), series.denoised.cols()},
-           run.design.keep,
-           run.design.n_regressed},
-          c_.correlation, context_);
-      inputs.runs.push_back({record.run_id, edges.fisher_z, edges.fisher_z_se, series.coverage});
+    std::vector<UsableRun> usable;
+    for (const DenoisedRun& run : usable_) usable.push_back({run.index, &run.design});
+    CircuitMeasures made = timed(person_.resources, "circuit_measures", session_.id, [&] {
+      return circuit_measures(study_, session_, inputs_, person_, usable, context_);
+    });
+    person_.source = std::move(made.source);
+    person_.measures = std::move(made.measures);
+    person_.error_correlation = std::move(made.error_correlation);
+    take(made.stages, {}, made.inputs);
+    for (const RunRemark& remark : made.remarks) {
+      store::RunRecord& record = person_.runs[remark.index];
+      for (const auto& [name, value] : remark.figures) record.quality[name] = value;
+      if (remark.text.empty()) continue;
+      exclude(record, remark.is_warning ? "warning" : record.status, remark.text);
     }
-    if (inputs.runs.empty()) inputs.no_runs_reason = why_no_rest();
-    person_.source = inputs.runs.empty() ? "" : "rest";
-    const auto measures = intrinsic_measures::run(inputs, c_.intrinsic_measures, context_);
-    for (const auto& measure : measures.measures) {
-      person_.measures.push_back({measure.value, measure.se, measure.coverage, measure.reason});
-    }
-  }
-
-  [[nodiscard]] std::string why_no_rest() const {
-    std::string reasons;
-    for (const store::RunRecord& run : person_.runs) {
-      if (!is_rest(run.task)) continue;
-      reasons += (reasons.empty() ? "" : "; ") + run.run_id + ": " + run.reason;
-    }
-    return reasons.empty() ? "no task-free run" : reasons;
   }
 
   const Study& study_;
@@ -297,6 +278,12 @@ std::string person_key(const Study& study, const bids::ParticipantSession& sessi
     parts.push_back(run.run_id + " " +
                     (std::holds_alternative<Failure>(key) ? std::string("failed")
                                                           : std::get<std::string>(key)));
+    if (!run.events) continue;
+    const auto events =
+        capture([&] { return study.digests.of(study.index.absolute(*run.events)).sha256; });
+    parts.push_back("events " + (std::holds_alternative<Failure>(events)
+                                     ? std::string("failed")
+                                     : std::get<std::string>(events)));
   }
   for (const std::string& column : study.header.participant_columns) {
     const auto found = session.columns.find(column);
@@ -310,7 +297,11 @@ std::string person_key(const Study& study, const bids::ParticipantSession& sessi
 store::PersonRecord make_person(const Study& study, const bids::ParticipantSession& session,
                                 const PersonInputs& inputs, const Context& context) {
   store::PersonRecord person = PersonBuilder(study, session, inputs, context).build();
-  person.stages.push_back({std::string(kPersonStage), kPersonVersion, person_key(study, session)});
+  const std::string key = person_key(study, session);
+  for (store::StageRecord& stage : person.stages) {
+    if (stage.key.empty()) stage.key = key; // stages of the measures
+  }
+  person.stages.push_back({std::string(kPersonStage), kPersonVersion, key});
   return person;
 }
 

@@ -1,5 +1,6 @@
 #include "pipeline/graph/plan.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "pipeline/bids/text.hpp"
@@ -13,6 +14,8 @@
 #include "stages/core/outcome.hpp"
 #include "stages/functional/bold_resampling.hpp"
 #include "stages/functional/distortion.hpp"
+#include "stages/ppi/ppi.hpp"
+#include "stages/task/task_design.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -23,8 +26,8 @@ constexpr double kAnatomySecondsPerMillion = 0.2;
 constexpr double kAnatomySeconds = 9.0;
 constexpr double kRunSecondsPerMillion = 0.15;
 constexpr double kRunSeconds = 4.0;
-constexpr double kDerivedSecondsPerMillion = 0.01; // reading a compressed series
-constexpr std::size_t kPersonBytes = std::size_t{64} << 20U;
+constexpr double kDerivedSecondsPerMillion = 0.01;           // reading a compressed series
+constexpr std::size_t kPersonBytes = std::size_t{64} << 20U; // without the models of its runs
 constexpr std::size_t kCohortBytes = std::size_t{256} << 20U;
 
 std::string versioned(const StageInfo& stage) {
@@ -51,7 +54,11 @@ const std::vector<std::string>& run_stages() {
 const std::vector<std::string>& person_stages() {
   static const std::vector<std::string> stages{versioned(nuisance_regression::kStage),
                                                versioned(correlation::kStage),
-                                               versioned(intrinsic_measures::kStage)};
+                                               versioned(intrinsic_measures::kStage),
+                                               versioned(task_design::kStage),
+                                               versioned(glm::kStage),
+                                               versioned(ppi::kStage),
+                                               versioned(measure_covariance::kStage)};
   return stages;
 }
 
@@ -75,32 +82,44 @@ PlanNode anatomy_node(const Study& study, std::size_t s) {
   return node;
 }
 
-void plan_derived(const Study& study, const DerivedSource& source, PlanNode& node) {
+// Returns the number of volumes, 0 when it is not known.
+std::size_t plan_derived(const Study& study, const DerivedSource& source, PlanNode& node) {
   node.stages = {"derived_run", versioned(extraction::kStage)};
   node.problem.clear();
   if (!source.files.bold) {
     node.problem = source.files.missing.empty() ? "" : source.files.missing.front();
-    return;
+    return 0;
   }
   const auto header =
       capture([&] { return image_io::read_header(source.index->absolute(*source.files.bold)); });
   if (const auto* failure = std::get_if<Failure>(&header)) {
     node.problem = failure->message;
-    return;
+    return 0;
   }
   const auto& h = std::get<image_io::NiftiHeader>(header);
   const RunShape shape{h.grid.n_voxels(), static_cast<std::size_t>(h.n_volumes), 1};
   node.peak_bytes = derived_run_peak_bytes(study, shape);
   node.estimated_s = kDerivedSecondsPerMillion * 1e-6 * static_cast<double>(shape.n_voxels) *
                      static_cast<double>(shape.n_volumes);
+  return shape.n_volumes;
 }
 
-PlanNode run_node(const Study& study, std::size_t s, std::size_t r, std::size_t anatomy) {
+// A person's longest run, with square matrices over its volumes for every noise model in use and
+// every seed at work; see glm and ppi.
+std::size_t person_bytes(const Study& study, std::size_t n_volumes) {
+  const std::size_t n_regions =
+      study.target.sets.empty() ? 0 : study.target.sets.back().regions.size();
+  const std::size_t n_matrices = 2 * n_regions + 16;
+  return kPersonBytes + n_matrices * n_volumes * n_volumes * sizeof(double);
+}
+
+PlanNode run_node(const Study& study, std::size_t s, std::size_t r, std::size_t anatomy,
+                  std::size_t& n_volumes) {
   const bids::BoldRun& run = study.index.sessions[s].runs[r];
   PlanNode node{TaskKind::bold_run, "bold:" + run.run_id, s, r, {anatomy}, run_stages(), 0, 0.0,
                 run.file.problem};
   if (const DerivedSource* source = derived_source(study, run)) {
-    plan_derived(study, *source, node);
+    n_volumes = plan_derived(study, *source, node);
     return node;
   }
   if (!node.problem.empty()) return node;
@@ -111,6 +130,7 @@ PlanNode run_node(const Study& study, std::size_t s, std::size_t r, std::size_t 
     return node;
   }
   const auto& h = std::get<image_io::NiftiHeader>(header);
+  n_volumes = static_cast<std::size_t>(h.n_volumes);
   const RunShape shape{h.grid.n_voxels(), static_cast<std::size_t>(h.n_volumes),
                        std::max<std::size_t>(run.echoes.size(), 1)};
   node.peak_bytes = run_peak_bytes(study, shape);
@@ -152,13 +172,16 @@ Plan make_plan(const Study& study, bool participants, bool group) {
     const std::size_t anatomy = plan.nodes.size();
     plan.nodes.push_back(anatomy_node(study, s));
     std::vector<std::size_t> before{anatomy};
+    std::size_t longest = 0;
     for (std::size_t r = 0; r < session.runs.size(); ++r) {
       before.push_back(plan.nodes.size());
-      plan.nodes.push_back(run_node(study, s, r, anatomy));
+      std::size_t n_volumes = 0;
+      plan.nodes.push_back(run_node(study, s, r, anatomy, n_volumes));
+      longest = std::max(longest, n_volumes);
     }
     persons.push_back(plan.nodes.size());
     plan.nodes.push_back({TaskKind::person, "person:" + session.id, s, 0, before, person_stages(),
-                          kPersonBytes, 0.5, session.problem});
+                          person_bytes(study, longest), 0.5, session.problem});
   }
   if (group) {
     plan.nodes.push_back({TaskKind::cohort,

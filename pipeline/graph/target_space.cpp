@@ -6,6 +6,7 @@
 
 #include "pipeline/config/taxonomy_json.hpp"
 #include "pipeline/graph/archives.hpp"
+#include "pipeline/graph/definition_regions.hpp"
 #include "pipeline/graph/region_series.hpp"
 #include "pipeline/image_io/digest.hpp"
 #include "pipeline/spaces/region_sources.hpp"
@@ -89,22 +90,6 @@ std::string digest_of(const TargetSpace& target, const std::string& template_sha
   return cache::sha256_hex(writer.bytes());
 }
 
-// The circuit regions in the taxonomy's order, under the taxonomy's codes.
-RegionSet taxonomy_regions(const taxonomy::Taxonomy& taxonomy, const RegionSet& available) {
-  RegionSet set = available;
-  set.name = "circuits";
-  set.regions.clear();
-  set.codes.clear();
-  for (const taxonomy::Region& wanted : taxonomy::distinct_regions(taxonomy)) {
-    Region region = region_of(available, wanted.code);
-    region.label = wanted.code;
-    region.index = static_cast<int>(set.regions.size()) + 1;
-    set.regions.push_back(std::move(region));
-  }
-  name_regions(set);
-  return set;
-}
-
 struct RegionRequest {
   const config::Config& config;
   const taxonomy::Taxonomy& taxonomy;
@@ -143,9 +128,20 @@ std::vector<RegionSet> region_sets(const RegionRequest& request,
                                            masks == nullptr ? fs::path() : fs::path(masks->path));
   const spaces::SpaceMap* facts = warps.of(route.facts_warp);
   const spaces::SpaceMap* amygdala = route.amygdala ? warps.of(route.amygdala->warp) : nullptr;
-  sets.push_back(
-      taxonomy_regions(taxonomy, spaces::circuit_region_set(route, facts, amygdala, grid,
-                                                            config.circuit_regions, context)));
+  const RegionSet published =
+      spaces::circuit_region_set(route, facts, amygdala, grid, config.circuit_regions, context);
+  PointMap to_target; // of the definition's coordinates
+  if (has_spheres(taxonomy) && taxonomy.space != chosen.space) {
+    const auto source = spaces::template_of_space(templates, taxonomy.space);
+    if (!source) {
+      throw Error(ErrorKind::usage, "circuit definition " + taxonomy.name +
+                                        ": its spheres are given in " + taxonomy.space +
+                                        ", found no template of that space to carry them to " +
+                                        chosen.space);
+    }
+    to_target = warps.of(spaces::WarpRequest{*source, chosen})->from_to_to;
+  }
+  sets.push_back(definition_regions(taxonomy, published, sets, to_target, context));
   return sets;
 }
 
@@ -212,7 +208,9 @@ void identify_file(const std::string& role, config::ExternalFile& file) {
   file.sha256 = sha256;
 }
 
-taxonomy::Taxonomy load_taxonomy(config::Config& config) {
+namespace {
+
+taxonomy::Taxonomy read_definition(config::Config& config) {
   if (config.files.contains("taxonomy")) {
     identify_file("taxonomy", config.files.at("taxonomy"));
     return config::read_taxonomy(config.files.at("taxonomy").path);
@@ -223,6 +221,12 @@ taxonomy::Taxonomy load_taxonomy(config::Config& config) {
                                       "\", expected a name; give a file with --path taxonomy=FILE");
   }
   return config::read_taxonomy(config::data_file("configs/taxonomies/" + name + ".json"));
+}
+
+} // namespace
+
+taxonomy::Taxonomy load_taxonomy(config::Config& config) {
+  return config::with_task_names(read_definition(config), config.tasks);
 }
 
 TargetSpace prepare_target(config::Config& config, const taxonomy::Taxonomy& taxonomy,

@@ -106,6 +106,27 @@ std::string echoes_text(const store::CohortReader& cohort) {
          "TE exp(-TE / T2*) with T2* fitted to their means. ";
 }
 
+// First-level models and interactions, when any run had them.
+std::string tasks_text(const store::CohortReader& cohort, const Json& c) {
+  const auto stages = cohort.stages();
+  const bool any = std::any_of(stages.begin(), stages.end(),
+                               [](const auto& stage) { return stage.name == "glm"; });
+  if (!any) return "";
+  const auto v = [&c](const char* section, const char* key) { return value(c, section, key); };
+  return "Task runs were modelled on the region means before nuisance regression, with conditions "
+         "(response function " +
+         v("task_model", "hrf") + ", sampling " + v("task_model", "variant") +
+         "), the same confounds, cosines (" + v("task_model", "high_pass_hz") +
+         " Hz) and a constant in one design, noise model " + v("glm", "noise") +
+         "; effects are in percent of a region's mean: " + v("glm", "percent_signal") +
+         ". Psychophysiological interactions are generalised (one per condition beside the "
+         "conditions and the seed), with deconvolution " +
+         v("ppi", "deconvolution") + " and noise model " + v("ppi", "noise") +
+         ". Standard errors are those within a run. Where no resting run could be used, task-free "
+         "connectivity is that of task residuals (task_free_source " +
+         v("task_model", "task_free_source") + "; /circuits/source says which). ";
+}
+
 std::string slice_timing_text(const store::CohortReader& cohort) {
   std::size_t n = 0;
   std::size_t corrected = 0;
@@ -170,8 +191,8 @@ std::string methods_text(const store::CohortReader& cohort, const ReportInfo& in
     << v("nuisance_regression", "fd_threshold_mm") << " mm censored; runs with fewer than "
     << v("nuisance_regression", "min_dof") << " degrees of freedom left, or with more than "
     << v("gates", "max_fd_share") << " of their volumes above " << v("gates", "fd_exclusion_mm")
-    << " mm, were excluded. Connectivity is Pearson correlation and Fisher z. Measures whose task "
-       "was not acquired are missing.\n\n"
+    << " mm, were excluded. Connectivity is Pearson correlation and Fisher z. "
+    << tasks_text(cohort, c) << "Measures whose task was not acquired are missing.\n\n"
     << cohort_text(c, cohort);
   if (!info.template_note.empty()) t << "\nNote: " << info.template_note << ".\n";
   t << "\n" << kIntendedUse << "\n\n## References\n";

@@ -56,9 +56,16 @@ void add_scores(TableFile& table, const store::ScoreTable& scores, const Text& n
     table.numbers(names[n], column(scores.value, c), what);
     if (scores.se.size() > 0)
       table.numbers(names[n] + "_se", column(scores.se, c),
-                    "within-run standard error of " + names[n]);
+                    "standard error of " + names[n] + " as far as it is known from within a run");
+    if (scores.se_run.size() > 0)
+      table.numbers(names[n] + "_se_run", column(scores.se_run, c),
+                    "the same without the error of the healthy reference");
     if (scores.coverage.size() > 0)
       table.numbers(names[n] + "_coverage", column(scores.coverage, c), "coverage of " + names[n]);
+    if (scores.reason.empty()) continue;
+    Text reason;
+    for (const Text& row : scores.reason) reason.push_back(row[n]);
+    table.text(names[n] + "_reason", reason, "why " + names[n] + " is missing");
   }
 }
 
@@ -175,11 +182,13 @@ std::vector<fs::path> write_tables(const fs::path& out, const store::CohortReade
   const store::ParticipantsTable people = cohort.participants();
   write_runs(out, cohort, people, written);
 
-  const store::MeasuresTable measures = cohort.measures();
+  store::MeasuresTable measures = cohort.measures();
+  measures.table.reason = measures.reason;
   TableFile raw = people_table(people);
   raw.text("source", measures.source, "where the task-free measures come from");
   add_scores(raw, measures.table, cohort.header().measure,
-             "raw circuit measure; connectivity is Fisher z");
+             "raw circuit measure; task-free connectivity is Fisher z, activation and interaction "
+             "contrasts of the first level");
   raw.write(out, "circuit_measures", written);
 
   if (const auto scores = cohort.scores()) {

@@ -105,7 +105,13 @@ inline PersonRecord person(int number, const CohortHeader& head, const Sizes& si
   for (std::size_t m = 0; m < head.measure.size(); ++m) {
     const bool missing = empty || m == 2;
     out.measures.push_back({missing ? kNaN : random.normal(), missing ? kNaN : 0.1,
-                            missing ? 0.0 : 0.9, missing ? "no run of task faces" : ""});
+                            missing ? 0.0 : 0.9, missing ? "no run of task faces" : "",
+                            missing ? kNaN : 30.5, missing ? kNaN : random.normal()});
+  }
+  if (!empty) { // not symmetric, so that rows and columns are told apart
+    const auto n = static_cast<Eigen::Index>(head.measure.size());
+    out.error_correlation = Eigen::MatrixXf::NullaryExpr(
+        n, n, [](Eigen::Index i, Eigen::Index j) { return static_cast<float>(10 * i + j); });
   }
   for (const AtlasRecord& region : head.atlases) {
     for (const char* kind : {"correlation", "fisher_z"}) {

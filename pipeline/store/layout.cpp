@@ -8,6 +8,7 @@
 
 #include "pipeline/store/numbers.hpp"
 #include "pipeline/store/reader.hpp"
+#include "pipeline/store/reasons.hpp"
 #include "pipeline/store/run_fields.hpp"
 
 namespace boldmill::store {
@@ -144,32 +145,30 @@ void write_atlases(const Group& root, const CohortHeader& header) {
   }
 }
 
-// Why measures are missing: few texts, many cells. Code 0 is "", a measure that is present.
-void write_reasons(const Group& group, const RootDimensions& dimensions, People people) {
-  std::map<std::string, std::int32_t> code{{"", 0}};
-  for (const PersonRecord& person : people) {
-    for (const MeasureRecord& measure : person.measures)
-      code.emplace(clean_utf8(measure.reason), 0);
-  }
-  std::vector<std::string> texts;
-  for (auto& [text, number] : code) {
-    number = static_cast<std::int32_t>(texts.size());
-    texts.push_back(text);
-  }
-  const std::size_t n_measures = dimensions.measure.size;
-  std::vector<std::int32_t> cells(people.size() * n_measures, 0);
+// Square, row by row; float32, for a correlation of errors is not known better.
+void write_error_correlation(const Group& group, const RootDimensions& dimensions,
+                             const CohortHeader& header, People people) {
+  const std::size_t n = dimensions.measure.size;
+  std::vector<float> values(people.size() * n * n, std::numeric_limits<float>::quiet_NaN());
   for (std::size_t p = 0; p < people.size(); ++p) {
-    for (std::size_t m = 0; m < people[p].measures.size(); ++m) {
-      cells[p * n_measures + m] = code.at(clean_utf8(people[p].measures[m].reason));
+    const Eigen::MatrixXf& own = people[p].error_correlation;
+    if (own.size() == 0) continue;
+    if (own.rows() != own.cols() || static_cast<std::size_t>(own.rows()) != n) {
+      throw Error(ErrorKind::internal, people[p].participant_id + ": error correlation of " +
+                                           std::to_string(own.rows()) + " measures, expected " +
+                                           std::to_string(n));
     }
+    const std::vector<float> rows = row_major(own);
+    std::copy(rows.begin(), rows.end(), values.begin() + static_cast<std::ptrdiff_t>(p * n * n));
   }
-  const Dimension reason = group.dimension("reason", texts.size());
-  group.write("reason_text", {reason}, texts);
-  group.write("missing_reason", {dimensions.row, dimensions.measure}, Values(cells),
-              {{"long_name", "position along dimension reason, 0 when present"}});
+  const Dimension other = group.dimension("other_measure", header.measure);
+  group.write("measures_error_correlation", {dimensions.row, dimensions.measure, other},
+              Values(values),
+              {{"long_name", "correlation of the errors of two measures of one row"}});
 }
 
-void write_circuits(const Group& root, const RootDimensions& dimensions, People people) {
+void write_circuits(const Group& root, const RootDimensions& dimensions, const CohortHeader& header,
+                    People people) {
   const Group group = root.create("circuits");
   const std::size_t n_measures = dimensions.measure.size;
   const auto table = [&](const char* name, double MeasureRecord::*field) {
@@ -190,12 +189,20 @@ void write_circuits(const Group& root, const RootDimensions& dimensions, People 
   table("measures", &MeasureRecord::value);
   table("measures_se", &MeasureRecord::se);
   table("measures_coverage", &MeasureRecord::coverage);
+  table("measures_dof", &MeasureRecord::dof);
+  table("measures_half_difference", &MeasureRecord::half_difference);
+  write_error_correlation(group, dimensions, header, people);
   group.write("source", {dimensions.row},
               per_person<std::string>(people, [](const auto& person) { return person.source; }),
               {{"long_name", "where the task-free measures come from"}});
   group.write_flags("imputed", {dimensions.row, dimensions.measure},
                     std::vector<std::uint8_t>(people.size() * n_measures, 0), "observed imputed");
-  write_reasons(group, dimensions, people);
+  Reasons reasons;
+  for (const PersonRecord& person : people) {
+    std::vector<std::string>& row = reasons.emplace_back();
+    for (const MeasureRecord& measure : person.measures) row.push_back(measure.reason);
+  }
+  write_reasons(group, "", {dimensions.row, dimensions.measure}, reasons);
 }
 
 void write_inputs(const Group& provenance, People people) {
@@ -285,7 +292,7 @@ void write_tables(const Group& root, const RootDimensions& dimensions, const Coh
   write_runs(root, dimensions.run, people);
   write_quality(root, dimensions.run, people);
   write_atlases(root, header);
-  write_circuits(root, dimensions, people);
+  write_circuits(root, dimensions, header, people);
 }
 
 void write_provenance(const Group& root, const CohortHeader& header, People people) {

@@ -204,14 +204,17 @@ std::string read_scalar_text(const File& file, const std::string& path) {
 std::vector<double> read_row(const File& file, const std::string& path, hsize_t row) {
   const Handle dataset = open_dataset(file, path);
   std::vector<hsize_t> count = shape_of(file, dataset.get(), path);
-  if (count.size() != 2 || row >= count[0]) file.fail(path, "no row " + std::to_string(row));
-  const hsize_t start[2] = {row, 0};
+  if (count.size() < 2 || row >= count[0]) file.fail(path, "no row " + std::to_string(row));
+  std::vector<hsize_t> start(count.size(), 0);
+  start[0] = row;
   count[0] = 1;
   std::vector<double> values(checked_count(file, path, count));
   if (values.empty()) return values;
   const Handle space = file.own(H5Dget_space(dataset.get()), path, "no data space");
-  H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start, nullptr, count.data(), nullptr);
-  const Handle memory = file.own(H5Screate_simple(2, count.data(), nullptr), path, "no data space");
+  H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr);
+  const Handle memory =
+      file.own(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), path,
+               "no data space");
   file.check(H5Dread(dataset.get(), H5T_NATIVE_DOUBLE, memory.get(), space.get(), H5P_DEFAULT,
                      values.data()),
              path, "row cannot be read");

@@ -6,6 +6,7 @@
 #include "pipeline/store/cohort_reader_state.hpp"
 #include "pipeline/store/numbers.hpp"
 #include "pipeline/store/read.hpp"
+#include "pipeline/store/reasons.hpp"
 #include "pipeline/store/run_fields.hpp"
 #include "pipeline/store/shard.hpp"
 
@@ -202,18 +203,24 @@ MeasuresTable CohortReader::measures() const {
   MeasuresTable out;
   out.table = {read_matrix(file, "/circuits/measures"), read_matrix(file, "/circuits/measures_se"),
                read_matrix(file, "/circuits/measures_coverage")};
-  out.source = texts(file, "/circuits/source", n_rows());
-  const std::vector<std::string> reason = read_strings(file, "/circuits/reason_text");
-  const Eigen::MatrixXi code = read_int_matrix(file, "/circuits/missing_reason");
-  out.reason.assign(n_rows(), std::vector<std::string>(static_cast<std::size_t>(code.cols())));
-  for (std::size_t r = 0; r < n_rows(); ++r) {
-    for (Eigen::Index m = 0; m < code.cols(); ++m) {
-      const auto index = static_cast<std::size_t>(code(static_cast<Eigen::Index>(r), m));
-      if (index >= reason.size()) file.fail("/circuits/missing_reason", "code without a text");
-      out.reason[r][static_cast<std::size_t>(m)] = reason[index];
-    }
+  if (exists(file, "/circuits/measures_dof")) {
+    out.dof = read_matrix(file, "/circuits/measures_dof");
+    out.half_difference = read_matrix(file, "/circuits/measures_half_difference");
   }
+  out.source = texts(file, "/circuits/source", n_rows());
+  out.reason = read_reasons(file, "/circuits", "");
+  if (out.reason.size() != n_rows()) file.fail("/circuits/missing_reason", "dataset is missing");
   return out;
+}
+
+Eigen::MatrixXf CohortReader::error_correlation(std::size_t row) const {
+  const Hdf5Lock lock;
+  const std::string path = "/circuits/measures_error_correlation";
+  if (!exists(state_->file, path)) return {};
+  const auto n = static_cast<Eigen::Index>(state_->header.measure.size());
+  const std::vector<double> values = read_row(state_->file, path, row);
+  expect_rows(state_->file, path, values.size(), static_cast<std::size_t>(n * n));
+  return Eigen::Map<const Eigen::MatrixXd>(values.data(), n, n).transpose().cast<float>();
 }
 
 void CohortReader::read_run(RunRecord& run) const {
@@ -267,7 +274,11 @@ PersonRecord CohortReader::person(std::size_t row) const {
     person.measures.push_back({measured.table.value(r, m), measured.table.se(r, m),
                                measured.table.coverage(r, m),
                                measured.reason[row][static_cast<std::size_t>(m)]});
+    if (measured.dof.size() == 0) continue;
+    person.measures.back().dof = measured.dof(r, m);
+    person.measures.back().half_difference = measured.half_difference(r, m);
   }
+  person.error_correlation = error_correlation(row);
   person.stages = stages();
   person.inputs = inputs();
   person.resources = resources();

@@ -23,6 +23,7 @@ struct MeasuresTable {
   ScoreTable table;                             // N x measures, raw
   std::vector<std::string> source;              // N
   std::vector<std::vector<std::string>> reason; // N x measures, why missing, "" when present
+  Eigen::MatrixXd dof, half_difference;         // N x measures; empty in files without them
 };
 
 struct RunTable {
@@ -55,6 +56,8 @@ public:
   [[nodiscard]] ParticipantsTable participants() const;
   [[nodiscard]] RunTable runs() const;
   [[nodiscard]] MeasuresTable measures() const;
+  // Correlation of the errors of one row's measures; empty in files without it.
+  [[nodiscard]] Eigen::MatrixXf error_correlation(std::size_t row) const;
   [[nodiscard]] std::optional<ScoreTable> features() const; // N x F, once the cohort stages ran
   [[nodiscard]] std::optional<ScoreTable> scores() const;   // N x S
   [[nodiscard]] std::optional<ReferenceRecord> reference() const;

@@ -4,6 +4,7 @@
 
 #include <Eigen/Dense>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -81,10 +82,12 @@ struct ConnectivityRecord {
 };
 
 struct MeasureRecord {
-  double value = 0.0;    // NaN when missing
-  double se = 0.0;       // NaN when not known
-  double coverage = 0.0; // smallest region coverage that entered
-  std::string reason;    // why missing
+  double value = 0.0;                                    // NaN when missing
+  double se = 0.0;                                       // NaN when not known
+  double coverage = 0.0;                                 // smallest region coverage that entered
+  std::string reason;                                    // why missing
+  double dof = std::numeric_limits<double>::quiet_NaN(); // of se
+  double half_difference = std::numeric_limits<double>::quiet_NaN(); // first half minus second
 };
 
 struct StageRecord {
@@ -116,6 +119,7 @@ struct PersonRecord {
   std::vector<ConnectivityRecord> connectivity;
   std::string source; // where the task-free measures come from: "rest", "residual" or ""
   std::vector<MeasureRecord> measures; // in the taxonomy's order
+  Eigen::MatrixXf error_correlation;   // measures x measures, of their errors; empty when unknown
   std::vector<StageRecord> stages;
   std::vector<InputRecord> inputs;
   std::vector<ResourceRecord> resources;
@@ -147,6 +151,8 @@ struct ScoreTable {
   Eigen::MatrixXd value;    // NaN when missing
   Eigen::MatrixXd se;       // empty or N x S, NaN when not known
   Eigen::MatrixXd coverage; // empty or N x S
+  Eigen::MatrixXd se_run;   // empty or N x S: without the error of the reference
+  std::vector<std::vector<std::string>> reason; // empty or N x S: why missing, "" when present
 };
 
 // The healthy reference that features are standardised against.
@@ -155,6 +161,7 @@ struct ReferenceRecord {
   std::vector<double> mean;
   std::vector<double> sd;
   std::vector<std::int32_t> n;
+  std::string source; // of its task-free measures: "rest", "residual" or ""
 };
 
 struct MetricRecord {

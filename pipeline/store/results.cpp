@@ -4,6 +4,7 @@
 
 #include "pipeline/store/merge.hpp"
 #include "pipeline/store/netcdf.hpp"
+#include "pipeline/store/reasons.hpp"
 #include "pipeline/store/shard.hpp"
 
 namespace boldmill::store {
@@ -38,6 +39,8 @@ void write_score_table(const Group& circuits, const std::string& name, const Dim
   write("", table.value);
   write("_se", table.se);
   write("_coverage", table.coverage);
+  write("_se_run", table.se_run);
+  if (!table.reason.empty()) write_reasons(circuits, name + "_", dimensions, table.reason);
 }
 
 void write_reference(const Group& circuits, const Group& root, const CohortResults& results) {
@@ -46,6 +49,7 @@ void write_reference(const Group& circuits, const Group& root, const CohortResul
   const Group group = circuits.create("reference");
   group.attribute("axis", reference.axis);
   group.attribute("fitted_on", results.fitted_on);
+  group.attribute("task_free_source", reference.source);
   const Dimension axis = root.existing_dimension(reference.axis);
   write_vector(group, "mean", axis, reference.mean);
   write_vector(group, "sd", axis, reference.sd);

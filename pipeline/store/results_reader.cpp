@@ -1,6 +1,7 @@
 // What the cohort stages added, and connectivity.
 #include "pipeline/store/cohort_reader_state.hpp"
 #include "pipeline/store/read.hpp"
+#include "pipeline/store/reasons.hpp"
 #include "pipeline/store/shard.hpp"
 
 namespace boldmill::store {
@@ -11,12 +12,15 @@ std::string connectivity_path(const ConnectivityName& name) {
          safe_name(name.kind);
 }
 
-std::optional<ScoreTable> read_score_table(const File& file, const std::string& path) {
+std::optional<ScoreTable> read_score_table(const File& file, const std::string& name) {
+  const std::string path = "/circuits/" + name;
   if (!exists(file, path)) return std::nullopt;
   ScoreTable table;
   table.value = read_matrix(file, path);
   if (exists(file, path + "_se")) table.se = read_matrix(file, path + "_se");
   if (exists(file, path + "_coverage")) table.coverage = read_matrix(file, path + "_coverage");
+  if (exists(file, path + "_se_run")) table.se_run = read_matrix(file, path + "_se_run");
+  table.reason = read_reasons(file, "/circuits", name + "_");
   return table;
 }
 
@@ -73,12 +77,12 @@ PredictionRecord read_prediction(const File& file, const std::string& path) {
 
 std::optional<ScoreTable> CohortReader::features() const {
   const Hdf5Lock lock;
-  return read_score_table(state_->file, "/circuits/features");
+  return read_score_table(state_->file, "features");
 }
 
 std::optional<ScoreTable> CohortReader::scores() const {
   const Hdf5Lock lock;
-  return read_score_table(state_->file, "/circuits/scores");
+  return read_score_table(state_->file, "scores");
 }
 
 std::optional<ReferenceRecord> CohortReader::reference() const {
@@ -86,8 +90,15 @@ std::optional<ReferenceRecord> CohortReader::reference() const {
   const File& file = state_->file;
   const std::string path = "/circuits/reference";
   if (!exists(file, path)) return std::nullopt;
-  return ReferenceRecord{text_attribute(file, path, "axis"), read_doubles(file, path + "/mean"),
-                         read_doubles(file, path + "/sd"), read_int32(file, path + "/n")};
+  ReferenceRecord record{text_attribute(file, path, "axis"),
+                         read_doubles(file, path + "/mean"),
+                         read_doubles(file, path + "/sd"),
+                         read_int32(file, path + "/n"),
+                         {}};
+  if (has_attribute(file, path, "task_free_source")) {
+    record.source = text_attribute(file, path, "task_free_source");
+  }
+  return record;
 }
 
 std::vector<PredictionRecord> CohortReader::predictions() const {

@@ -68,9 +68,13 @@ TEST(Shard, RoundTripKeepsEverything) {
     expect_same_run(person.runs[r], found.runs[r]);
   }
   ASSERT_EQ(found.measures.size(), person.measures.size());
+  ASSERT_GT(person.error_correlation.size(), 0);
+  EXPECT_EQ((found.error_correlation - person.error_correlation).norm(), 0.0F);
   for (std::size_t m = 0; m < person.measures.size(); ++m) {
     EXPECT_TRUE(same_value(found.measures[m].value, person.measures[m].value));
     EXPECT_TRUE(same_value(found.measures[m].se, person.measures[m].se));
+    EXPECT_TRUE(same_value(found.measures[m].dof, person.measures[m].dof));
+    EXPECT_TRUE(same_value(found.measures[m].half_difference, person.measures[m].half_difference));
     EXPECT_EQ(found.measures[m].reason, person.measures[m].reason);
   }
   ASSERT_EQ(found.connectivity.size(), person.connectivity.size());

@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include "stages/circuits/intrinsic_measures.hpp"
+#include "stages/circuits/kernels/run_mean.hpp"
 #include "stages/circuits/scores.hpp"
 #include "stages/circuits/taxonomy.hpp"
+#include "stages/core/pattern.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill {
@@ -25,6 +27,7 @@ taxonomy::Measure measure(const std::string& code, taxonomy::MeasureKind kind, c
   out.code = code;
   out.kind = kind;
   out.task = kind == taxonomy::MeasureKind::intrinsic ? "rest" : "faces";
+  out.contrast = kind == taxonomy::MeasureKind::intrinsic ? "" : "fear_vs_neutral";
   out.region_a = a;
   out.region_b = b;
   out.feature = feature;
@@ -36,7 +39,12 @@ taxonomy::Taxonomy small() {
   using enum taxonomy::MeasureKind;
   taxonomy::Taxonomy t;
   t.name = "small";
-  t.tasks = {{"rest", "rest"}, {"faces", "faces"}};
+  t.tasks["rest"].description = "rest";
+  t.tasks["faces"] = {.description = "faces",
+                      .labels = {"faces", "emo*"},
+                      .conditions = {{"fear", {"fear"}}, {"neutral", {"neutral", "calm"}}},
+                      .modulators = {},
+                      .contrasts = {{"fear_vs_neutral", {{"fear", 1.0}, {"neutral", -1.0}}}}};
   t.regions = {region("A", "1"), region("B", "2"), region("C", "3"), region("A2", "1")};
   t.measures = {measure("AB", intrinsic, "A", "B", "AB"),
                 measure("CA2", intrinsic, "C", "A2", "CA2"), measure("A", activation, "A", "", "A"),
@@ -67,7 +75,60 @@ TEST(TaxonomyRules, EveryBrokenPartitionIsNamed) {
   EXPECT_GT(count_after([](auto& t) { t.measures[0].feature = "CA2"; }), 0U);
   EXPECT_GT(count_after([](auto& t) { t.regions[0].code = "B"; }), 0U);
   EXPECT_GT(count_after([](auto& t) { t.scores[0].members.clear(); }), 0U);
+  EXPECT_GT(count_after([](auto& t) { t.measures[2].contrast = "anger_vs_neutral"; }), 0U);
+  EXPECT_GT(count_after([](auto& t) { t.measures[2].task = "words"; }), 0U);
+  EXPECT_GT(count_after([](auto& t) { t.tasks["faces"].contrasts[0].weights["joy"] = 1; }), 0U);
+  EXPECT_GT(count_after([](auto& t) { t.tasks["faces"].contrasts[0].weights["fear"] = kNaN; }), 0U);
+  EXPECT_GT(count_after([](auto& t) { t.tasks["faces"].conditions[0].trial_types = {}; }), 0U);
+  EXPECT_GT(count_after([](auto& t) { t.tasks["faces"].conditions[0].name = "neutral"; }), 0U);
+  EXPECT_GT(count_after([](auto& t) {
+              t.tasks["faces"].conditions.push_back({"a=b", {"c"}});
+            }),
+            0U);
   EXPECT_THROW((void)taxonomy::measure_kind("tonic"), Error);
+}
+
+TEST(TaxonomyRules, LabelsAreMatchedByPatternAndContrastsFoundByName) {
+  const auto t = small();
+  const auto& faces = t.tasks.at("faces");
+  EXPECT_TRUE(taxonomy::is_labelled(faces, "faces"));
+  EXPECT_TRUE(taxonomy::is_labelled(faces, "emotion"));
+  EXPECT_FALSE(taxonomy::is_labelled(faces, "Faces"));
+  EXPECT_FALSE(taxonomy::is_labelled(t.tasks.at("rest"), "rest")); // told by input.rest_tasks
+  ASSERT_NE(taxonomy::find_contrast(faces, "fear_vs_neutral"), nullptr);
+  EXPECT_EQ(taxonomy::find_contrast(faces, "fear"), nullptr);
+}
+
+TEST(Pattern, StarsStandForAnyText) {
+  EXPECT_TRUE(matches_pattern("a*c", "abcbc"));
+  EXPECT_TRUE(matches_pattern("*", ""));
+  EXPECT_TRUE(matches_pattern("", ""));
+  EXPECT_FALSE(matches_pattern("", "a"));
+  EXPECT_TRUE(matches_pattern("*b*d*", "abcde"));
+  EXPECT_FALSE(matches_pattern("*b*d", "abcde"));
+  EXPECT_FALSE(matches_pattern("a*a", "a"));
+  EXPECT_TRUE(matches_pattern(std::string(50, '*') + "z", std::string(5000, 'a') + "z"));
+}
+
+TEST(RunMean, FixedEffectsOfRunsAndTheirWeights) {
+  using circuits::RunEstimate;
+  const std::vector<RunEstimate> runs{{"1", 1.0, 0.1, 30, 0.9, ""},
+                                      {"2", kNaN, kNaN, kNaN, kNaN, "no event"},
+                                      {"3", 2.0, 0.2, 40, 0.7, ""}};
+  const auto mean = circuits::run_mean(runs, true); // weights 100 and 25
+  EXPECT_DOUBLE_EQ(mean.value, 1.2);
+  EXPECT_DOUBLE_EQ(mean.se, 1 / std::sqrt(125.0));
+  EXPECT_EQ(mean.dof, 70.0);
+  EXPECT_EQ(mean.coverage, 0.7);
+  EXPECT_TRUE(mean.reason.empty());
+  EXPECT_DOUBLE_EQ(mean.weights[0], 0.8);
+  EXPECT_EQ(mean.weights[1], 0.0);
+  const auto equal = circuits::run_mean(runs, false);
+  EXPECT_DOUBLE_EQ(equal.value, 1.5);
+  EXPECT_DOUBLE_EQ(equal.se, std::sqrt(0.01 + 0.04) / 2);
+  const auto none = circuits::run_mean(std::span(runs).subspan(1, 1), true);
+  EXPECT_TRUE(std::isnan(none.value));
+  EXPECT_EQ(none.reason, "2: no event");
 }
 
 intrinsic_measures::RunEdges run_edges() {
@@ -214,6 +275,31 @@ TEST(Scores, TooFewOrConstantControlsGiveNoScale) {
   EXPECT_THROW(
       (void)scores::apply(scores::fit(c.controls.leftCols(4), {}), {&c.t, c.people, {}, {}}, {}),
       Error);
+}
+
+TEST(Scores, RestandardisedMeansHaveUnitSpreadAmongControls) {
+  const auto t = small();
+  Random random(9);
+  Eigen::MatrixXd controls =
+      Eigen::MatrixXd::NullaryExpr(40, 5, [&] { return 2.0 + random.normal(); });
+  controls.col(4) += 0.8 * controls.col(3); // the two directions go together
+  const auto spread = [&](const scores::Params& params, bool of_scores) {
+    const auto model = scores::fit(controls, params);
+    const auto out = scores::apply(model, {&t, controls, {}, {}}, params);
+    Eigen::VectorXd sd;
+    const Eigen::MatrixXd& table = of_scores ? out.scores : out.features;
+    sd = ((table.rowwise() - table.colwise().mean()).colwise().squaredNorm() / 39.0)
+             .cwiseSqrt()
+             .transpose();
+    return sd;
+  };
+  EXPECT_LT(spread({}, false)[3], 0.99); // the pair
+  EXPECT_NEAR(spread({}, false)[0], 1.0, 1e-12);
+  const scores::Params features{.restandardise = "features"};
+  EXPECT_LT((spread(features, false).array() - 1.0).abs().maxCoeff(), 1e-12);
+  EXPECT_LT(spread(features, true).maxCoeff(), 0.99);
+  const scores::Params all{.restandardise = "all"};
+  EXPECT_LT((spread(all, true).array() - 1.0).abs().maxCoeff(), 1e-12);
 }
 
 } // namespace

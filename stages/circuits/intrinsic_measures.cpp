@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <limits>
 
+#include "stages/circuits/kernels/run_mean.hpp"
+
 namespace boldmill::intrinsic_measures {
 namespace {
 
@@ -21,83 +23,29 @@ std::string two_digits(double value) {
   return text;
 }
 
-// Region code -> column of the series. Codes that share a mask share a column.
-std::map<std::string, std::size_t> columns_of(const Inputs& inputs) {
-  const auto position = taxonomy::region_positions(*inputs.taxonomy);
-  std::map<std::size_t, std::size_t> column_of_mask;
-  for (std::size_t r = 0; r < inputs.regions.size(); ++r) {
-    const auto found = position.find(inputs.regions[r]);
-    if (found != position.end()) column_of_mask[found->second] = r;
-  }
-  std::map<std::string, std::size_t> out;
-  for (const auto& [code, mask] : position) {
-    const auto found = column_of_mask.find(mask);
-    if (found != column_of_mask.end()) out[code] = found->second;
-  }
-  return out;
-}
-
-struct Edge {
-  double z = kNaN, se = kNaN, coverage = kNaN;
-  std::string reason;
-};
-
-Edge edge_in_run(const RunEdges& run, std::size_t a, std::size_t b, const Inputs& inputs,
-                 const Params& params) {
-  Edge out;
+circuits::RunEstimate edge_in_run(const RunEdges& run, std::size_t a, std::size_t b,
+                                  const Inputs& inputs, const Params& params) {
+  circuits::RunEstimate out{run.run_id, kNaN, kNaN, kNaN, kNaN, ""};
   const std::size_t worse = run.coverage[a] <= run.coverage[b] ? a : b;
   out.coverage = run.coverage[worse];
   if (!(out.coverage >= params.min_coverage)) {
-    out.reason = run.run_id + ": region " + inputs.regions[worse] + " has coverage " +
-                 two_digits(out.coverage) + ", below " + two_digits(params.min_coverage);
+    out.reason = "region " + inputs.regions[worse] + " has coverage " + two_digits(out.coverage) +
+                 ", below " + two_digits(params.min_coverage);
     return out;
   }
   const std::size_t edge = edge_of(a, b, inputs.regions.size());
-  out.z = run.fisher_z[edge];
+  out.value = run.fisher_z[edge];
   out.se = run.fisher_z_se[edge];
-  if (!std::isfinite(out.z)) {
-    out.z = kNaN;
-    out.reason = run.run_id + ": no correlation of " + inputs.regions[a] + " and " +
-                 inputs.regions[b] + " (a region without signal)";
+  if (!std::isfinite(out.value)) {
+    out.value = kNaN;
+    out.reason = "no correlation of " + inputs.regions[a] + " and " + inputs.regions[b] +
+                 " (a region without signal)";
   }
-  return out;
-}
-
-// Inverse-variance mean; plain when a standard error is unknown.
-Measure combined(const std::vector<Edge>& edges) {
-  Measure out{.value = kNaN, .se = kNaN, .coverage = kNaN, .reason = {}};
-  bool weighted = true;
-  for (const Edge& edge : edges) {
-    if (!std::isnan(edge.z) && !(edge.se > 0.0)) weighted = false;
-  }
-  std::vector<Edge> present;
-  double sum = 0.0;
-  double weight_sum = 0.0;
-  for (const Edge& edge : edges) {
-    if (std::isnan(edge.z)) {
-      out.reason += (out.reason.empty() ? "" : "; ") + edge.reason;
-      continue;
-    }
-    const double weight = weighted ? 1.0 / (edge.se * edge.se) : 1.0;
-    present.push_back(edge);
-    sum += weight * edge.z;
-    weight_sum += weight;
-    out.coverage = std::fmin(out.coverage, edge.coverage);
-  }
-  if (weight_sum == 0.0) return out;
-  out.reason.clear();
-  if (present.size() == 1) { // the run's own numbers, to the last bit
-    out.value = present[0].z;
-    out.se = present[0].se;
-    return out;
-  }
-  out.value = sum / weight_sum;
-  if (weighted) out.se = 1.0 / std::sqrt(weight_sum);
   return out;
 }
 
 Measure missing(std::string reason) {
-  return {.value = kNaN, .se = kNaN, .coverage = kNaN, .reason = std::move(reason)};
+  return {.value = kNaN, .se = kNaN, .coverage = kNaN, .reason = std::move(reason), .weights = {}};
 }
 
 void check_sizes(const Inputs& inputs) {
@@ -117,7 +65,7 @@ void check_sizes(const Inputs& inputs) {
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
   context.check_stop();
   check_sizes(inputs);
-  const auto column = columns_of(inputs);
+  const auto column = taxonomy::region_columns(*inputs.taxonomy, inputs.regions);
   Outputs out;
   for (const taxonomy::Measure& measure : inputs.taxonomy->measures) {
     if (measure.kind != taxonomy::MeasureKind::intrinsic) {
@@ -136,11 +84,13 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
       out.measures.push_back(missing("region " + absent + " was not extracted"));
       continue;
     }
-    std::vector<Edge> edges;
+    std::vector<circuits::RunEstimate> edges;
     for (const RunEdges& run : inputs.runs) {
       edges.push_back(edge_in_run(run, a->second, b->second, inputs, params));
     }
-    out.measures.push_back(combined(edges));
+    auto mean = circuits::run_mean(edges, true);
+    out.measures.push_back(
+        {mean.value, mean.se, mean.coverage, std::move(mean.reason), std::move(mean.weights)});
   }
   return out;
 }

@@ -54,6 +54,7 @@ struct Measure {
   double se = 0.0;       // NaN when not known
   double coverage = 0.0; // smallest region coverage over the runs that entered; NaN when missing
   std::string reason;    // why missing, empty when present
+  std::vector<double> weights; // of each run in the value; empty when not task-free or no runs
 };
 struct Outputs {
   std::vector<Measure> measures; // in the taxonomy's order

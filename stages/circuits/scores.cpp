@@ -108,6 +108,25 @@ double quadratic(const Terms& terms, Element&& element) {
   return sum < 0.0 ? 0.0 : sum; // rounding; NaN stays
 }
 
+// Means divided by their spread among the controls; missing where they have none.
+void restandardise(const Model& model, Averaged& means) {
+  for (Eigen::Index row = 0; row < means.value.rows(); ++row) {
+    for (Eigen::Index g = 0; g < means.value.cols(); ++g) {
+      Terms& terms = means.terms[static_cast<std::size_t>(row)][static_cast<std::size_t>(g)];
+      if (terms.measure.empty()) continue;
+      const double spread = std::sqrt(quadratic(
+          terms, [&](Eigen::Index i, Eigen::Index j) { return model.correlation(i, j); }));
+      if (spread > 1e-6) {
+        means.value(row, g) /= spread;
+        for (double& weight : terms.weight) weight /= spread;
+      } else {
+        means.value(row, g) = kNaN;
+        terms = {};
+      }
+    }
+  }
+}
+
 struct Errors {
   Eigen::MatrixXd total, run; // rows x groups
 };
@@ -217,10 +236,12 @@ Outputs apply(const Model& model, const Inputs& inputs, const Params& params) {
   const Eigen::RowVectorXd sd = model.sd.transpose();
   out.z = (inputs.measures.rowwise() - mean).array().rowwise() / sd.array();
   const Eigen::MatrixXd z_se = or_unknown(inputs.se, out.z).array().rowwise() / sd.array();
-  const Averaged features = average(out.z, or_unknown(inputs.coverage, out.z), nullptr,
-                                    feature_groups, params.min_measure_share);
-  const Averaged scores = average(features.value, features.smallest_coverage, &features.terms,
-                                  score_groups, params.min_feature_share);
+  Averaged features = average(out.z, or_unknown(inputs.coverage, out.z), nullptr, feature_groups,
+                              params.min_measure_share);
+  if (params.restandardise != "none") restandardise(model, features);
+  Averaged scores = average(features.value, features.smallest_coverage, &features.terms,
+                            score_groups, params.min_feature_share);
+  if (params.restandardise == "all") restandardise(model, scores);
   Errors feature_errors = errors_of(features, out.z, z_se, model, inputs.error_correlation);
   Errors score_errors = errors_of(scores, out.z, z_se, model, inputs.error_correlation);
   out.features = features.value;

@@ -1,9 +1,11 @@
 // Standardises raw measures against healthy controls and averages them into features and scores.
 //   z = (y - mean_HC) / sd_HC per raw measure (divisor n - 1); feature = mean of its measures' z
 //   (the two directions of a PPI; one measure otherwise); score = mean of its features times their
-//   orientation (+1 by default: positive = more connectivity or activation than controls). No
-//   re-standardisation. Missing rule: a feature needs `min_measure_share` of its measures (default
-//   all), a score `min_feature_share` of its features (default half); means run over those present.
+//   orientation (+1 by default: positive = more connectivity or activation than controls).
+//   `restandardise` divides features, or features and scores, by their spread sqrt(w'Rw) among the
+//   controls, w the weights of the measures present and R their correlation. Missing rule: a
+//   feature needs `min_measure_share` of its measures (default all), a score `min_feature_share` of
+//   its features (default half); means run over those present.
 // Errors. Run part: C_z = diag(se / sd_HC) R diag(se / sd_HC) with R the correlation of the
 // person's measure errors (measure_covariance; none given: independent), and sqrt(w'C_z w) for a
 // mean with weights w. Reference part: the error of mean_HC and sd_HC over n healthy people,
@@ -39,11 +41,13 @@ struct Params {
   double min_measure_share = 1.0;
   double min_feature_share = 0.5;
   bool use_orientation = false;
+  std::string restandardise = "none";
   bool operator==(const Params&) const = default;
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit) {
-  auto& [min_reference, min_measure_share, min_feature_share, use_orientation] = params;
+  auto& [min_reference, min_measure_share, min_feature_share, use_orientation, restandardise] =
+      params;
   visit("min_reference", min_reference, "people",
         "a measure with fewer healthy controls is not standardised", Limits::between(2, 1e6));
   visit("min_measure_share", min_measure_share, "",
@@ -52,6 +56,10 @@ void for_each_field(P& params, F&& visit) {
         "share of a score's features that must be present", Limits::between(0.0, 1.0));
   visit("use_orientation", use_orientation, "",
         "multiply features by the taxonomy's orientation before averaging", Limits{});
+  visit("restandardise", restandardise, "",
+        "divide means by their spread among the controls: none, features (averages of two "
+        "directions weigh as much as others), or features and scores",
+        Limits::one_of({"none", "features", "all"}));
 }
 
 struct Model {

@@ -1,9 +1,11 @@
 #include "stages/circuits/taxonomy.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "stages/core/error.hpp"
+#include "stages/core/pattern.hpp"
 
 namespace boldmill::taxonomy {
 namespace {
@@ -49,6 +51,14 @@ void check_partition(const std::string& group_kind, const Groups& groups,
   }
 }
 
+// The code itself for an unknown region, which is another problem.
+std::string mask_of(const Taxonomy& taxonomy, const std::string& code) {
+  for (const Region& region : taxonomy.regions) {
+    if (region.code == code) return region.mask;
+  }
+  return "unknown " + code;
+}
+
 void check_measure(const Taxonomy& taxonomy, const Measure& measure,
                    const std::set<std::string>& regions, std::vector<std::string>& errors) {
   const std::string who = "measure " + measure.code;
@@ -61,8 +71,15 @@ void check_measure(const Taxonomy& taxonomy, const Measure& measure,
   } else if (!one_region && !regions.contains(measure.region_b)) {
     errors.push_back(who + ": unknown region " + measure.region_b);
   }
-  if (!taxonomy.tasks.contains(measure.task)) {
+  if (!one_region && mask_of(taxonomy, measure.region_a) == mask_of(taxonomy, measure.region_b)) {
+    errors.push_back(who + ": its regions are the same mask");
+  }
+  const auto task = taxonomy.tasks.find(measure.task);
+  if (task == taxonomy.tasks.end()) {
     errors.push_back(who + ": unknown task " + measure.task);
+  } else if (measure.kind != MeasureKind::intrinsic &&
+             find_contrast(task->second, measure.contrast) == nullptr) {
+    errors.push_back(who + ": task " + measure.task + " has no contrast " + measure.contrast);
   }
   for (const Feature& feature : taxonomy.features) {
     const bool member = std::find(feature.members.begin(), feature.members.end(), measure.code) !=
@@ -71,6 +88,36 @@ void check_measure(const Taxonomy& taxonomy, const Measure& measure,
       errors.push_back(who + ": names feature " + measure.feature + " but feature " + feature.name +
                        (member ? " lists it" : " does not list it"));
     }
+  }
+}
+
+// Conditions and contrasts of a task refer to each other.
+void check_task(const std::string& key, const Task& task, std::vector<std::string>& errors) {
+  const std::string who = "task " + key;
+  const auto conditions = names_of(task.conditions, [](const Condition& c) { return c.name; });
+  find_repeats(who + ": condition", conditions, errors);
+  find_repeats(who + ": contrast", names_of(task.contrasts, [](const auto& c) { return c.name; }),
+               errors);
+  for (const Condition& condition : task.conditions) {
+    const auto& types = condition.trial_types;
+    if (types.empty() || std::find(types.begin(), types.end(), "") != types.end()) {
+      errors.push_back(who + ": condition " + condition.name + " needs trial types");
+    }
+    if (condition.name.find_first_of("=|") != std::string::npos) {
+      errors.push_back(who + ": condition " + condition.name + ": = and | cannot stand in a name");
+    }
+  }
+  for (const Contrast& contrast : task.contrasts) {
+    const std::string what = who + ": contrast " + contrast.name;
+    bool any = false;
+    for (const auto& [condition, weight] : contrast.weights) {
+      if (std::find(conditions.begin(), conditions.end(), condition) == conditions.end()) {
+        errors.push_back(what + ": unknown condition " + condition);
+      }
+      if (!std::isfinite(weight)) errors.push_back(what + ": a weight is not finite");
+      any = any || weight != 0.0;
+    }
+    if (!any) errors.push_back(what + ": every weight is zero");
   }
 }
 
@@ -102,6 +149,7 @@ std::vector<std::string> problems(const Taxonomy& taxonomy) {
   find_repeats("feature", feature_names(taxonomy), errors);
   find_repeats("score", score_names(taxonomy), errors);
   const std::set<std::string> regions(region_codes.begin(), region_codes.end());
+  for (const auto& [key, task] : taxonomy.tasks) check_task(key, task, errors);
   for (const Measure& measure : taxonomy.measures) {
     check_measure(taxonomy, measure, regions, errors);
   }
@@ -146,6 +194,33 @@ std::map<std::string, std::size_t> region_positions(const Taxonomy& taxonomy) {
     out[region.code] = static_cast<std::size_t>(found - distinct.begin());
   }
   return out;
+}
+
+std::map<std::string, std::size_t> region_columns(const Taxonomy& taxonomy,
+                                                  const std::vector<std::string>& extracted) {
+  const auto position = region_positions(taxonomy);
+  std::map<std::size_t, std::size_t> column_of_mask;
+  for (std::size_t r = 0; r < extracted.size(); ++r) {
+    const auto found = position.find(extracted[r]);
+    if (found != position.end()) column_of_mask[found->second] = r;
+  }
+  std::map<std::string, std::size_t> out;
+  for (const auto& [code, mask] : position) {
+    const auto found = column_of_mask.find(mask);
+    if (found != column_of_mask.end()) out[code] = found->second;
+  }
+  return out;
+}
+
+const Contrast* find_contrast(const Task& task, const std::string& name) {
+  const auto found = std::find_if(task.contrasts.begin(), task.contrasts.end(),
+                                  [&](const Contrast& c) { return c.name == name; });
+  return found == task.contrasts.end() ? nullptr : &*found;
+}
+
+bool is_labelled(const Task& task, const std::string& label) {
+  return std::any_of(task.labels.begin(), task.labels.end(),
+                     [&](const std::string& pattern) { return matches_pattern(pattern, label); });
 }
 
 } // namespace boldmill::taxonomy

@@ -20,6 +20,27 @@ struct Region {
   double x_mm = 0, y_mm = 0, z_mm = 0;             // peak, or centre of mass for atlas types
   double com_x_mm = 0, com_y_mm = 0, com_z_mm = 0; // centre of mass of the published mask
   double volume_mm3 = 0;                           // of the published mask
+  double min_coverage = -1.0; // smallest share of it that counts; negative: the configuration's
+};
+
+// What is asked of a task: a weighted sum of its conditions.
+struct Contrast {
+  std::string name;                      // "thr_vs_neu"
+  std::map<std::string, double> weights; // condition -> weight
+};
+// The conditions of a task and how a dataset writes them down. In labels and trial types a *
+// stands for any text.
+struct Condition {
+  std::string name;                     // "fear"
+  std::vector<std::string> trial_types; // entries of the events' column that are this condition
+};
+struct Task {
+  std::string description;
+  std::vector<std::string> labels;   // BIDS task labels
+  std::string column = "trial_type"; // of events.tsv, tells the conditions
+  std::vector<Condition> conditions;
+  std::vector<std::string> modulators; // "CONDITION:COLUMN", see task_design
+  std::vector<Contrast> contrasts;
 };
 
 enum class MeasureKind { intrinsic, activation, ppi };
@@ -55,8 +76,8 @@ struct Taxonomy {
   std::string name;
   std::string version;
   std::string description;
-  std::string space;                        // of the coordinates and masks, e.g. "MNI152NLin6Asym"
-  std::map<std::string, std::string> tasks; // key -> what it is
+  std::string space;                 // of the coordinates and masks, e.g. "MNI152NLin6Asym"
+  std::map<std::string, Task> tasks; // by key; "rest" is task-free
   std::vector<Region> regions;
   std::vector<Measure> measures;
   std::vector<Feature> features;
@@ -78,5 +99,13 @@ struct Taxonomy {
 [[nodiscard]] std::vector<Region> distinct_regions(const Taxonomy& taxonomy);
 // Region code -> position in distinct_regions.
 [[nodiscard]] std::map<std::string, std::size_t> region_positions(const Taxonomy& taxonomy);
+// Region code -> position in `extracted`, a list with one code of each mask that was extracted.
+// Codes that share a mask share the position; a region that was not extracted is absent.
+[[nodiscard]] std::map<std::string, std::size_t>
+region_columns(const Taxonomy& taxonomy, const std::vector<std::string>& extracted);
+
+[[nodiscard]] const Contrast* find_contrast(const Task& task, const std::string& name); // or null
+// Whether a run with this BIDS task label is one of the task.
+[[nodiscard]] bool is_labelled(const Task& task, const std::string& label);
 
 } // namespace boldmill::taxonomy

@@ -309,9 +309,11 @@ Eigen::VectorXd microtime_condition(std::span<const Event> events, int n_volumes
   const double bin_s = tr_s / bins_per_volume;
   Eigen::VectorXd out = Eigen::VectorXd::Zero(n);
   for (const Event& event : events) {
-    if (!std::isfinite(event.onset_s) || !(event.duration_s >= 0.0)) {
+    if (!std::isfinite(event.onset_s) || !(event.duration_s >= 0.0) ||
+        !std::isfinite(event.amplitude)) {
       refuse("an event has onset " + std::to_string(event.onset_s) + " s and duration " +
-             std::to_string(event.duration_s) + " s, expected finite and not negative");
+             std::to_string(event.duration_s) +
+             " s, expected finite and not negative, and a finite amplitude");
     }
     const auto first = static_cast<Eigen::Index>(std::lround(event.onset_s / bin_s));
     const bool instant = event.duration_s == 0.0;
@@ -319,7 +321,7 @@ Eigen::VectorXd microtime_condition(std::span<const Event> events, int n_volumes
                                 : std::max<Eigen::Index>(1, std::lround(event.duration_s / bin_s));
     const Eigen::Index begin = std::clamp<Eigen::Index>(first, 0, n);
     const Eigen::Index end = std::clamp<Eigen::Index>(first + length, 0, n);
-    out.segment(begin, end - begin).array() += instant ? 1.0 / bin_s : 1.0;
+    out.segment(begin, end - begin).array() += event.amplitude * (instant ? 1.0 / bin_s : 1.0);
   }
   return out;
 }

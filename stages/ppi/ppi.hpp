@@ -114,9 +114,10 @@ both_directions(const std::vector<std::pair<std::size_t, std::size_t>>& pairs,
 
 struct Event {
   double onset_s = 0.0, duration_s = 0.0;
+  double amplitude = 1.0;
 };
-// 1 from onset to onset + duration (height adds where events overlap), rounded to bins; an event
-// without duration is one bin of height 1 / bin width. Parts outside the run are cut.
+// The amplitude from onset to onset + duration (height adds where events overlap), rounded to bins;
+// an event without duration is one bin of amplitude / bin width. Parts outside the run are cut.
 [[nodiscard]] Eigen::VectorXd microtime_condition(std::span<const Event> events, int n_volumes,
                                                   double tr_s, int bins_per_volume);
 

@@ -2,22 +2,11 @@
 #include <cmath>
 #include <map>
 
+#include "stages/core/pattern.hpp"
 #include "stages/task/task_design_steps.hpp"
 
 namespace boldmill::task_design {
 namespace {
-
-// * stands for any text.
-bool matches(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  if (pattern[0] == '*') {
-    for (std::size_t skip = 0; skip <= text.size(); ++skip) {
-      if (matches(pattern.substr(1), text.substr(skip))) return true;
-    }
-    return false;
-  }
-  return !text.empty() && pattern[0] == text[0] && matches(pattern.substr(1), text.substr(1));
-}
 
 std::vector<std::string> split(const std::string& text, char at) {
   std::vector<std::string> out{""};
@@ -61,9 +50,9 @@ std::vector<Rule> rules_of(const Params& params) {
 std::size_t rule_of(const std::vector<Rule>& rules, const std::string& trial_type) {
   std::size_t found = rules.size();
   for (std::size_t r = 0; r < rules.size(); ++r) {
-    const bool match =
-        std::any_of(rules[r].patterns.begin(), rules[r].patterns.end(),
-                    [&](const std::string& pattern) { return matches(pattern, trial_type); });
+    const bool match = std::any_of(
+        rules[r].patterns.begin(), rules[r].patterns.end(),
+        [&](const std::string& pattern) { return matches_pattern(pattern, trial_type); });
     if (!match) continue;
     if (found != rules.size()) {
       throw Error(ErrorKind::input, "trial type '" + trial_type + "' belongs to conditions '" +
@@ -143,7 +132,7 @@ void add_modulators(const std::vector<ModulatorRule>& rules, const std::vector<s
                     const Inputs& inputs, Train& train, Design& design) {
   const auto n = static_cast<Eigen::Index>(events.size());
   for (const ModulatorRule& rule : rules) {
-    if (!matches(rule.condition, train.condition)) continue;
+    if (!matches_pattern(rule.condition, train.condition)) continue;
     const auto& names = *inputs.modulator_names;
     const auto column = std::find(names.begin(), names.end(), rule.column) - names.begin();
     Eigen::VectorXd values(n);
@@ -184,7 +173,7 @@ void check_modulator_conditions(const std::vector<ModulatorRule>& rules, const S
   for (const ModulatorRule& rule : rules) {
     const bool found =
         std::any_of(sorted.conditions.begin(), sorted.conditions.end(),
-                    [&](const Condition& c) { return matches(rule.condition, c.name); });
+                    [&](const Condition& c) { return matches_pattern(rule.condition, c.name); });
     if (!found) {
       throw Error(ErrorKind::input, "modulators: there is no condition '" + rule.condition + "'");
     }

@@ -15,6 +15,7 @@
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
 #include "pipeline/image_io/nifti.hpp"
+#include "stages/core/pattern.hpp"
 #include "stages/task/glm.hpp"
 #include "stages/task/task_design.hpp"
 
@@ -38,19 +39,6 @@ struct Data {
   std::vector<std::string> names;
   Eigen::MatrixXf series;
 };
-
-// * stands for any text.
-bool matches(std::string_view pattern, std::string_view text) {
-  const std::size_t star = pattern.find('*');
-  if (star == std::string_view::npos) return pattern == text;
-  const std::string_view head = pattern.substr(0, star);
-  const std::string_view rest = pattern.substr(star + 1);
-  if (!text.starts_with(head)) return false;
-  for (std::size_t skip = head.size(); skip <= text.size(); ++skip) {
-    if (matches(rest, text.substr(skip))) return true;
-  }
-  return false;
-}
 
 // Without a mask: the voxels whose mean is at least a fifth of the largest mean.
 Mask bright_voxels(const std::string& path, const Grid& grid, const Context& context) {
@@ -133,7 +121,7 @@ Confounds read_confounds(const Options& options, Eigen::Index rows) {
     for (const std::string& pattern : options.columns) {
       bool found = false;
       for (const std::string& name : table.names()) {
-        if (!matches(pattern, name)) continue;
+        if (!matches_pattern(pattern, name)) continue;
         found = true;
         if (std::find(out.names.begin(), out.names.end(), name) == out.names.end()) {
           out.names.push_back(name);
