@@ -125,6 +125,11 @@ bool is_volume(const BidsFile& file) {
   return file.extension == ".nii.gz" || file.extension == ".nii";
 }
 
+// Grayordinates on the fsLR surfaces and in the volume.
+bool is_dense(const BidsFile& file) {
+  return file.suffix == "bold" && file.extension == ".dtseries.nii" && space_of(file) == "fsLR";
+}
+
 // Without a wish: no res- label first, then the lowest. Files come sorted by path.
 std::optional<BidsFile> pick(const std::vector<BidsFile>& files, const Query& query,
                              const std::optional<std::string>& resolution) {
@@ -217,8 +222,10 @@ ParticipantResult build_derived_participant(const ParticipantScan& scan, const W
   };
   std::map<std::string, std::map<std::string, BoldRun>> sessions; // by session, then run
   for (BidsFile& file : files_of(scan)) {
-    if (file.datatype != "func" || file.suffix != "bold" || !is_volume(file) ||
-        entity(file.entities, "desc") != "preproc" || has_entity(file.entities, "echo")) {
+    const bool volume =
+        file.suffix == "bold" && is_volume(file) && entity(file.entities, "desc") == "preproc";
+    if (file.datatype != "func" || !(volume || is_dense(file)) ||
+        has_entity(file.entities, "echo")) {
       continue;
     }
     BoldRun run;
@@ -288,6 +295,7 @@ DerivedRun DerivativesIndex::find(const BoldRun& run, const std::string& space,
     if (file.extension == ".json") derived.confounds_json = file;
   }
   for (const BidsFile& file : files) {
+    if (is_dense(file) && !derived.dense) derived.dense = file;
     if (file.suffix == "timeseries" && entity(file.entities, "desc") == "aroma" &&
         file.extension == ".tsv") {
       derived.aroma = file;

@@ -29,6 +29,7 @@ struct DerivedRun {
   std::string resolution; // "" or the res- label
   std::optional<BidsFile> bold, mask, boldref, hmc_boldref, coreg_boldref;
   std::optional<BidsFile> confounds, confounds_json;
+  std::optional<BidsFile> dense; // space-fsLR .dtseries.nii, whatever `space` was asked for
   std::optional<BidsFile> aroma; // desc-aroma_timeseries.tsv, of fMRIPost-AROMA
   std::vector<DerivedTransform> transforms;
   std::vector<std::string> missing; // of bold, mask, boldref, confounds: what was looked for

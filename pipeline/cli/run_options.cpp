@@ -119,6 +119,7 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
          "y or n: spikes of voxels are pulled in before regions are averaged (voxels.despike)")
       ->check(CLI::IsMember({"y", "n"}))
       ->group("Processing");
+  shortcut(app, options, "--file-format", "input.file_format");
   shortcut(app, options, "--smoothing", "voxels.smoothing_mm");
   shortcut(app, options, "--create-matrices", "connectivity.n_volumes");
   shortcut(app, options, "--min-time", "gates.min_time_s");

@@ -207,6 +207,32 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
     errors.push_back("nuisance_regression.low_pass_hz: found " + Json(band.low_pass_hz).dump() +
                      ", expected more than high_pass_hz = " + Json(band.high_pass_hz).dump());
   }
+  if (config.voxels.smoothing_mm > 0.0 && config.extraction.statistic != "mean") {
+    errors.push_back("voxels.smoothing_mm: found " + Json(config.voxels.smoothing_mm).dump() +
+                     " with extraction.statistic = " + Json(config.extraction.statistic).dump() +
+                     ", expected \"mean\": smoothing is done by the weights of the mean");
+  }
+  const auto has = [](const std::vector<std::string>& list, const std::string& item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
+  };
+  const auto atlas = config.files.find("atlas");
+  const bool labels = atlas != config.files.end() && atlas->second.name.ends_with(".dlabel.nii");
+  const bool cifti = config.input.file_format == "cifti";
+  if (cifti && (!labels || config.target.atlases != std::vector<std::string>{"file"})) {
+    errors.push_back("input.file_format: found \"cifti\" with target.atlases = " +
+                     Json(config.target.atlases).dump() +
+                     ", expected [\"file\"] and --path atlas=FILE.dlabel.nii");
+  } else if (labels && !cifti) {
+    errors.push_back("files.atlas: found " + atlas->second.name +
+                     ", expected input.file_format = \"cifti\" with it");
+  }
+  const auto& regional = config.regional;
+  if ((has(regional.measures, "graph") || has(regional.measures, "modularity")) &&
+      !has(config.connectivity.kinds, regional.graph_kind)) {
+    errors.push_back(
+        "regional.graph_kind: found \"" + regional.graph_kind +
+        "\", expected one of connectivity.kinds = " + Json(config.connectivity.kinds).dump());
+  }
   const auto& warp = config.normalization;
   if (warp.iterations.size() != warp.level_spacing_mm.size() || warp.iterations.empty()) {
     errors.push_back("normalization.iterations: found " + Json(warp.iterations).dump() +
@@ -234,7 +260,9 @@ const std::map<std::string, std::string>& file_roles() {
       {"nlin6_brain", "MNI152NLin6Asym brain template, carries the published regions (NIfTI)"},
       {"circuit_masks", "folder with the published circuit masks"},
       {"taxonomy", "circuit definition (JSON)"},
-      {"atlas", "label atlas in the space of the target template (NIfTI)"},
+      {"atlas",
+       "labels, maps or a table of points, in the space its name declares, else in that of the "
+       "target template"},
       {"atlas_labels", "names of its labels (TSV, CSV or text)"},
   };
   return roles;

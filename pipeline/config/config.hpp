@@ -21,7 +21,12 @@
 #include "stages/cohort/imputation.hpp"
 #include "stages/cohort/penalised_regression.hpp"
 #include "stages/cohort/standardisation.hpp"
+#include "stages/connectivity/alff.hpp"
 #include "stages/connectivity/correlation.hpp"
+#include "stages/connectivity/graph_measures.hpp"
+#include "stages/connectivity/modularity.hpp"
+#include "stages/connectivity/reho.hpp"
+#include "stages/connectivity/sliding_window.hpp"
 #include "stages/connectivity/tangent.hpp"
 #include "stages/denoise/carpet.hpp"
 #include "stages/denoise/compcor.hpp"
@@ -57,6 +62,7 @@ struct InputParams {
   std::vector<std::string> task_id;
   std::vector<std::string> rest_tasks{"rest"};
   std::string bold = "auto";
+  std::string file_format = "nifti";
   int dummy_scans = -1;
   bool use_sbref = true;
   bool use_lesion_masks = true;
@@ -70,14 +76,18 @@ template <class P, class F>
 void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, InputParams>
 {
-  auto& [task_id, rest_tasks, bold, dummy_scans, use_sbref, use_lesion_masks, participant_columns,
-         group_column, control_values, taxonomy] = params;
+  auto& [task_id, rest_tasks, bold, file_format, dummy_scans, use_sbref, use_lesion_masks,
+         participant_columns, group_column, control_values, taxonomy] = params;
   visit("task_id", task_id, "", "tasks to process, empty for all", Limits{});
   visit("rest_tasks", rest_tasks, "", "task labels that are task-free", Limits{});
   visit("bold", bold, "",
         "which series are used: derivatives takes desc-preproc_bold in the target's space from "
         "--derivatives, raw does not, auto takes it where it is there",
         Limits::one_of({"auto", "raw", "derivatives"}));
+  visit("file_format", file_format, "",
+        "of preprocessed series: cifti takes the dense series in fsLR (.dtseries.nii) and the "
+        "labels of --path atlas=FILE.dlabel.nii; circuit measures, which are volumes, are missing",
+        Limits::one_of({"nifti", "cifti"}));
   visit("dummy_scans", dummy_scans, "volumes", "volumes before steady state, -1 to detect them",
         Limits::between(-1, 1000));
   visit("use_sbref", use_sbref, "", "coregister by the single-band reference where there is one",
@@ -223,17 +233,23 @@ void for_each_field(P& params, F&& visit)
 struct VoxelParams {
   bool despike = false;
   double smoothing_mm = 0.0;
+  bool quality_of_derivatives = false;
   bool operator==(const VoxelParams&) const = default;
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, VoxelParams>
 {
-  auto& [despike, smoothing_mm] = params;
+  auto& [despike, smoothing_mm, quality_of_derivatives] = params;
   visit("despike", despike, "", "spikes of voxels are pulled in (see despike)", Limits{});
   visit("smoothing_mm", smoothing_mm, "mm",
         "FWHM of a Gaussian over the image; 0 is none. Region means of smoothed images",
         Limits::between(0.0, 50.0));
+  visit("quality_of_derivatives", quality_of_derivatives, "",
+        "of runs preprocessed elsewhere: DVARS before and after denoising, MRIQC's and AFNI's "
+        "values and the carpet from their voxels, held in memory; without it what their table of "
+        "confounds tells",
+        Limits{});
 }
 
 // Which matrices a person gets.
@@ -251,16 +267,37 @@ void for_each_field(P& params, F&& visit)
   auto& [kinds, lag, n_volumes, random_seed] = params;
   visit("kinds", kinds, "",
         "what edges hold; ledoit_wolf ones are shrunk as nilearn's, tangent is fitted to the whole "
-        "cohort",
+        "cohort, sliding_window gives mean and SD over windows",
         Limits::one_of({"correlation", "fisher_z", "spearman", "covariance", "precision", "partial",
                         "lagged", "ledoit_wolf", "ledoit_wolf_covariance", "ledoit_wolf_precision",
-                        "ledoit_wolf_partial", "tangent"}));
+                        "ledoit_wolf_partial", "tangent", "sliding_window"}));
   visit("lag", lag, "volumes", "of kind lagged: how much later the other region is",
         Limits::between(1, 1e6));
   visit("n_volumes", n_volumes, "volumes",
         "matrices from exactly so many kept volumes of each task, drawn at random; 0 takes all",
         Limits::between(0, 1e6));
   visit("random_seed", random_seed, "", "of that draw", Limits::between(0, 2147483647));
+}
+
+// Measures of regions beside their series, see graph/regional.
+struct RegionalParams {
+  std::vector<std::string> measures;
+  std::string graph_kind = "correlation";
+  bool operator==(const RegionalParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, RegionalParams>
+{
+  auto& [measures, graph_kind] = params;
+  visit("measures", measures, "",
+        "alff, falff, reho, tsnr: means over the voxels of a region; graph: strength, clustering, "
+        "efficiency, participation; modularity: Louvain modules with their null",
+        Limits::one_of({"alff", "falff", "reho", "tsnr", "graph", "modularity"}));
+  visit("graph_kind", graph_kind, "",
+        "kind of connectivity whose matrix is the graph, one of connectivity.kinds",
+        Limits::one_of({"correlation", "fisher_z", "spearman", "partial", "ledoit_wolf",
+                        "ledoit_wolf_partial"}));
 }
 
 // How task runs become measures: the design of the first level, and which runs count.
@@ -409,6 +446,12 @@ struct Config {
   ConnectivityParams connectivity;
   correlation::Params correlation;
   tangent::Params tangent;
+  sliding_window::Params sliding_window;
+  RegionalParams regional;
+  alff::Params alff;
+  reho::Params reho;
+  graph_measures::Params graph_measures;
+  modularity::Params modularity;
   qc_fc::Params qc_fc;
   intrinsic_measures::Params intrinsic_measures;
   TaskModelParams task_model;
@@ -468,6 +511,12 @@ void for_each_section(C& c, V&& visit) {
   visit("connectivity", c.connectivity, std::string_view("which matrices are made, and of what"));
   visit("correlation", c.correlation, correlation::kStage.summary);
   visit("tangent", c.tangent, tangent::kStage.summary);
+  visit("sliding_window", c.sliding_window, sliding_window::kStage.summary);
+  visit("regional", c.regional, std::string_view("measures of regions beside their series"));
+  visit("alff", c.alff, alff::kStage.summary);
+  visit("reho", c.reho, reho::kStage.summary);
+  visit("graph_measures", c.graph_measures, graph_measures::kStage.summary);
+  visit("modularity", c.modularity, modularity::kStage.summary);
   visit("qc_fc", c.qc_fc, qc_fc::kStage.summary);
   visit("intrinsic_measures", c.intrinsic_measures, intrinsic_measures::kStage.summary);
   visit("task_model", c.task_model, std::string_view("how task runs become circuit measures"));

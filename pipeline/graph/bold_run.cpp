@@ -11,12 +11,14 @@
 #include "pipeline/graph/native_run.hpp"
 #include "pipeline/graph/quality_of_run.hpp"
 #include "pipeline/graph/region_series.hpp"
+#include "pipeline/graph/regional.hpp"
 #include "pipeline/graph/run_gates.hpp"
 #include "pipeline/graph/sbref.hpp"
 #include "pipeline/graph/volumes.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/tissue.hpp"
 #include "stages/core/interpolate.hpp"
+#include "stages/denoise/kernels/gather.hpp"
 #include "stages/functional/bold_resampling.hpp"
 #include "stages/functional/distortion.hpp"
 #include "stages/functional/kernels/mirror_evidence.hpp"
@@ -31,6 +33,8 @@ void archive(cache::Archive& a, RunResult& r) {
     r.confound_metadata, r.series, r.coverage, r.warnings, r.notes);
 }
 
+void archive(cache::Archive& a, RunRegional& r) { a(r.values, r.missing); }
+
 namespace {
 
 constexpr int kFewestForSmoothness = 4; // volumes after the dummies
@@ -42,7 +46,7 @@ void archive(cache::Archive& a, Dummies& d) { a(d.n); }
 
 struct Keys {
   std::string dummies, reference, motion, sbref, distortion, mask, coregistration, tissue, echoes,
-      slice_timing, confounds, result, quality;
+      slice_timing, confounds, result, quality, regional;
 };
 
 struct Opened {
@@ -121,6 +125,8 @@ Keys keys_of(const Study& study, const Opened& opened, const std::string& anatom
                           "." + std::to_string(motion_filter::kStage.version) + "." +
                           std::to_string(nuisance_regression::kStage.version),
                       {keys.confounds});
+  keys.regional =
+      cache::node_key("regional", kRegionalVersion, regional_key_text(study.config), {keys.result});
   return keys;
 }
 
@@ -210,19 +216,29 @@ public:
     check_alignment(c_.gates, run_.run_id, out_.result);
     add_stage(run_quality::kStage, keys.quality);
     out_.quality = study_.cache.value<RunQuality>(keys.quality, [&] {
-      if (!estimates_) estimates_ = estimate(opened, keys);
-      if (!native_) {
-        combine(opened, *estimates_);
-        (void)correct_slices(estimates_->dummies.n);
-        make_native(*estimates_);
-      }
+      need_native(opened, keys);
       return timed(out_.resources, "run_quality", run_.run_id,
                    [&] { return quality_of_run(*native_, out_.result, c_, context_); });
     });
+    if (wants_voxel_measures(c_)) {
+      out_.stages.push_back({"regional", kRegionalVersion, keys.regional});
+      out_.regional = study_.cache.value<RunRegional>(keys.regional, [&] {
+        need_native(opened, keys);
+        return timed(out_.resources, "regional", run_.run_id, [&] { return regional(); });
+      });
+    }
     return std::move(out_);
   }
 
 private:
+  void need_native(const Opened& opened, const Keys& keys) {
+    if (!estimates_) estimates_ = estimate(opened, keys);
+    if (native_) return;
+    combine(opened, *estimates_);
+    (void)correct_slices(estimates_->dummies.n);
+    make_native(*estimates_);
+  }
+
   void add_stage(const StageInfo& stage, const std::string& key) {
     out_.stages.push_back({std::string(stage.name), stage.version, key});
   }
@@ -408,20 +424,46 @@ private:
     }
   }
 
-  void add_series(const Estimates& e, RunResult& result) {
+  // For each voxel of the target the nearest of the run's own grid, -1 outside its brain.
+  std::vector<std::int64_t> nearest_in_brain(const Estimates& e) const {
     const Mask& brain = e.mask.mask;
     const TargetSpace& target = study_.target;
-    const PointMap to_ref = target_to_ref(e);
-    std::vector<std::uint8_t> covered(target.voxels.size(), 0);
-    const auto at = source_coordinates(brain.grid, target.grid, target.voxels, to_ref, context_);
+    std::vector<std::int64_t> nearest(target.voxels.size(), -1);
+    const auto at =
+        source_coordinates(brain.grid, target.grid, target.voxels, target_to_ref(e), context_);
     for (std::size_t n = 0; n < target.voxels.size(); ++n) {
       const double* x = at.data() + 3 * n;
       if (!inside_image(brain.grid.shape, x[0], x[1], x[2])) continue;
       const auto axis = [&](std::size_t a) {
         return std::clamp(static_cast<int>(std::lround(x[a])), 0, brain.grid.shape[a] - 1);
       };
-      covered[n] = brain.data[brain.grid.index(axis(0), axis(1), axis(2))];
+      const std::size_t voxel = brain.grid.index(axis(0), axis(1), axis(2));
+      if (brain.data[voxel] != 0) nearest[n] = static_cast<std::int64_t>(voxel);
     }
+    return nearest;
+  }
+
+  RunRegional regional() const {
+    const std::vector<std::size_t> voxels = indices_of(native_->brain);
+    const VoxelMeasures found = voxel_measures(gather_columns(native_->series, voxels),
+                                               native_->brain, out_.result, c_, context_);
+    const std::vector<std::int64_t> position = positions_in(native_->brain);
+    const std::vector<std::int64_t> nearest = nearest_in_brain(*estimates_);
+    std::vector<std::int64_t> at(study_.target.grid.n_voxels(), -1);
+    for (std::size_t n = 0; n < nearest.size(); ++n) {
+      if (nearest[n] < 0) continue;
+      at[study_.target.voxels[n]] = position[static_cast<std::size_t>(nearest[n])];
+    }
+    GridRegions::Sets sets;
+    for (const RegionSet& set : study_.target.sets) sets.push_back(set.regions);
+    return regional_of(found, sets, at, c_.extraction.min_coverage);
+  }
+
+  void add_series(const Estimates& e, RunResult& result) {
+    const TargetSpace& target = study_.target;
+    const PointMap to_ref = target_to_ref(e);
+    std::vector<std::uint8_t> covered;
+    for (const std::int64_t v : nearest_in_brain(e)) covered.push_back(v < 0 ? 0 : 1);
     GridRegions::Sets sets;
     for (const RegionSet& set : target.sets) sets.push_back(set.regions);
     RegionSeries regions(sets, {&target.grid, &target.voxels}, covered, bold().n_volumes, c_);
@@ -485,7 +527,8 @@ std::string run_key(const Study& study, const bids::ParticipantSession& session,
 bool run_is_cached(const Study& study, const bids::ParticipantSession& session,
                    const bids::BoldRun& run) {
   const Keys keys = keys_of(study, open_run(study, session, run), anatomy_key(study, session));
-  return study.cache.load(keys.result).has_value() && study.cache.load(keys.quality).has_value();
+  return study.cache.load(keys.result).has_value() && study.cache.load(keys.quality).has_value() &&
+         (!wants_voxel_measures(study.config) || study.cache.load(keys.regional).has_value());
 }
 
 RunOutput process_run(const Study& study, const bids::ParticipantSession& session,
@@ -514,8 +557,11 @@ std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {
   std::size_t measuring = dvars::peak_bytes({shape.n_volumes, in_brain}, c.dvars);
   measuring = std::max(measuring, compcor::peak_bytes({shape.n_volumes, in_brain}, c.compcor));
   measuring = std::max(measuring, quality_bytes(shape, c));
-  measuring =
-      std::max(measuring, region_series_bytes(study.target.voxels.size(), shape.n_volumes, c));
+  if (wants_voxel_measures(c)) {
+    measuring = std::max(measuring, in_brain * shape.n_volumes * sizeof(float) +
+                                        voxel_measures_bytes(in_brain, shape.n_volumes, c));
+  }
+  measuring = std::max(measuring, region_series_bytes(study.target, 1.0, shape.n_volumes, c));
   work = std::max(work, series + resampling + measuring);
   if (shape.n_echoes > 1) {
     work = std::max(work, series + resampling +

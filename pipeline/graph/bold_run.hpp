@@ -37,6 +37,7 @@ struct RunResult {
 };
 
 void archive(cache::Archive& a, RunResult& r);
+void archive(cache::Archive& a, struct RunRegional& r);
 
 // Kept in the cache apart from RunResult: the carpet depends on the denoising.
 struct RunQuality {
@@ -44,9 +45,16 @@ struct RunQuality {
   store::Carpet carpet;
 };
 
+// Measures of regions from the run's voxels, see regional.hpp.
+struct RunRegional {
+  std::map<std::string, std::vector<std::vector<double>>> values; // by measure and set: R
+  std::string missing; // why measures are missing, "" when none is
+};
+
 struct RunOutput {
   RunResult result;
   RunQuality quality;
+  RunRegional regional;
   std::vector<store::StageRecord> stages;
   std::vector<store::ResourceRecord> resources;
   std::vector<store::InputRecord> inputs;

@@ -87,26 +87,52 @@ void put(const tangent::Model& model, const Eigen::MatrixXd& displacement, Eigen
   }
 }
 
+std::vector<std::size_t> rows_with_a_matrix(const store::CohortReader& reader,
+                                            const std::string& task, const std::string& atlas) {
+  std::vector<std::size_t> rows;
+  for (const store::ConnectivityName& name : reader.connectivity_names()) {
+    if (name.source != task || name.atlas != atlas) continue;
+    const auto n_volumes = reader.connectivity_n_volumes(name);
+    for (std::size_t row = 0; row < n_volumes.size(); ++row) {
+      if (n_volumes[row] > 0) rows.push_back(row);
+    }
+    break; // the same for every kind
+  }
+  return rows;
+}
+
+// Why a table of edges of the whole cohort is not made; "" when it fits.
+std::string too_large(std::size_t n_edges, std::size_t n_rows) {
+  const double bytes = static_cast<double>(n_edges) * static_cast<double>(n_rows) * sizeof(double);
+  if (bytes <= kMostBytes) return "";
+  return "the table of edges has " + std::to_string(static_cast<int>(bytes / 1e9)) +
+         " GB, expected at most 2";
+}
+
 void add_tangent(const store::CohortReader& reader, const config::Config& config,
                  const std::pair<std::string, std::string>& source,
                  const std::vector<std::vector<store::RunRecord>>& runs,
                  store::CohortResults& results, const Context& context) {
   const auto& [task, atlas] = source;
-  std::vector<std::size_t> rows; // with a series
-  for (std::size_t row = 0; row < runs.size(); ++row) {
-    if (std::any_of(runs[row].begin(), runs[row].end(),
-                    [&task = task](const auto& run) { return enters(run, task); })) {
-      rows.push_back(row);
-    }
-  }
+  const std::vector<std::size_t> rows = rows_with_a_matrix(reader, task, atlas);
+  const store::ParticipantsTable who = reader.participants();
   tangent::People people;
   people.n = rows.size();
-  people.load = [&](std::size_t k, tangent::Person& person) {
+  people.load = [&, &task = task, &atlas = atlas](std::size_t k, tangent::Person& person) {
     Series series = series_of(reader, runs[rows[k]], task, atlas);
+    const volume_selection::Params chosen{config.connectivity.n_volumes,
+                                          config.connectivity.random_seed};
+    if (chosen.n_volumes > 0) { // as for the other kinds
+      series.keep = volume_selection::choose(
+          series.keep, chosen, who.participant_id[rows[k]] + who.session_id[rows[k]] + task);
+    }
     person.series = std::move(series.values);
     person.keep = std::move(series.keep);
     person.covariance.resize(0, 0);
   };
+  const std::size_t n_regions = atlas_of(reader, atlas).label.size();
+  const std::string why = too_large(n_regions * (n_regions - 1) / 2, runs.size());
+  if (!why.empty()) throw Error(ErrorKind::gate, why);
   const tangent::Model model = tangent::fit(people, config.tangent, context);
   store::TangentRecord record;
   record.source = task;
@@ -273,12 +299,9 @@ void add_qc_fc(const store::CohortReader& reader, const config::Config& config,
   }
   for (const store::ConnectivityName& name : names) {
     const std::vector<double> apart = distances(atlas_of(reader, name.atlas));
-    const double bytes = static_cast<double>(apart.size() * reader.n_rows()) * sizeof(double);
     const std::string analysis = "qc_fc/" + name.source + "/" + name.atlas;
-    if (bytes > kMostBytes) {
-      results.not_done.push_back({analysis, "the table of edges has " +
-                                                std::to_string(static_cast<int>(bytes / 1e9)) +
-                                                " GB, expected at most 2"});
+    if (const std::string why = too_large(apart.size(), reader.n_rows()); !why.empty()) {
+      results.not_done.push_back({analysis, why});
       continue;
     }
     const auto done = capture([&] {

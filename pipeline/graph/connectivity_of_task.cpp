@@ -1,5 +1,8 @@
 #include "pipeline/graph/connectivity_of_task.hpp"
 
+#include <algorithm>
+#include <limits>
+
 #include "stages/connectivity/connectivity_matrix.hpp"
 #include "stages/core/outcome.hpp"
 
@@ -70,6 +73,25 @@ public:
     out.matrices.push_back({name, connectivity_matrix::edges_of(matrix.matrix), matrix.n_volumes});
   }
 
+  void windows(const volume_selection::Combined& series, Matrices& out) const {
+    const auto made = capture([&] {
+      return sliding_window::run({view(series), series.keep}, c_.sliding_window, context_);
+    });
+    if (const auto* failure = std::get_if<Failure>(&made)) {
+      if (failure->kind != ErrorKind::gate && failure->kind != ErrorKind::input) {
+        throw Error(failure->kind, failure->message);
+      }
+      out.refused.push_back("sliding_window: " + failure->message);
+      return;
+    }
+    const auto& found = std::get<sliding_window::Outputs>(made);
+    out.matrices.push_back({"sliding_window_mean", found.mean_z, found.n_volumes});
+    out.matrices.push_back({"sliding_window_sd", found.sd_z, found.n_volumes});
+    out.numbers["sliding_window_mean_sd"] = found.mean_sd;
+    out.numbers["sliding_window_n_windows"] = found.n_windows;
+    if (c_.sliding_window.n_surrogates > 0) out.numbers["sliding_window_p"] = found.p_value;
+  }
+
 private:
   static Eigen::Map<const Eigen::MatrixXf> view(const volume_selection::Combined& series) {
     return {series.series.data(), series.series.rows(), series.series.cols()};
@@ -91,10 +113,16 @@ Matrices connectivity_of(const TaskSeries& task, const config::Config& config,
   }
   Matrices out;
   const Maker maker(config, context);
-  maker.pearson(series, wanted.kinds, out);
-  for (const std::string& kind : wanted.kinds) {
+  std::vector<std::string> kinds = wanted.kinds;
+  if (std::all_of(kinds.begin(), kinds.end(), [](const auto& kind) { return kind == "tangent"; })) {
+    kinds.emplace_back("correlation");
+  }
+  maker.pearson(series, kinds, out);
+  for (const std::string& kind : kinds) {
     if (kind == "correlation" || kind == "fisher_z" || kind == "tangent") continue;
-    if (kind == "lagged") {
+    if (kind == "sliding_window") {
+      maker.windows(combined(task.runs), out);
+    } else if (kind == "lagged") {
       const auto apart = parted(task.runs, wanted.lag);
       maker.other(apart, kind, wanted.lag, "lagged", out);
       maker.other(apart, kind, -wanted.lag, "lagged_reverse", out);

@@ -1,6 +1,7 @@
 // The matrices of one task of a person, of every kind the configuration asks for.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,11 +22,14 @@ struct Matrix {
 };
 struct Matrices {
   std::vector<Matrix> matrices;
-  std::vector<std::string> refused; // kinds that this series cannot give, each with its reason
+  std::map<std::string, double> numbers; // of all edges together, by name
+  std::vector<std::string> refused;      // kinds that this series cannot give, each with its reason
 };
 
 // Several runs are z-scored each on its own and put one after the other. Kind lagged gives two
-// matrices: lagged (the first region leads) and lagged_reverse. Kind tangent is the cohort's.
+// matrices: lagged (the first region leads) and lagged_reverse, kind sliding_window the mean and SD
+// of Fisher's z over windows (over all volumes kept, whatever connectivity.n_volumes). Kind tangent
+// is the cohort's; alone it comes with correlation.
 // Errors: gate when too few volumes are kept.
 [[nodiscard]] Matrices connectivity_of(const TaskSeries& series, const config::Config& config,
                                        const Context& context);

@@ -6,9 +6,11 @@
 
 #include "pipeline/bids/metadata.hpp"
 #include "pipeline/bids/text.hpp"
+#include "pipeline/graph/dense_run.hpp"
 #include "pipeline/graph/given_confounds.hpp"
 #include "pipeline/graph/quality_of_run.hpp"
 #include "pipeline/graph/region_series.hpp"
+#include "pipeline/graph/regional.hpp"
 #include "pipeline/graph/run_gates.hpp"
 #include "pipeline/graph/target_space.hpp"
 #include "pipeline/image_io/nifti.hpp"
@@ -40,47 +42,63 @@ Input input_of(const Study& study, const std::string& name, const std::filesyste
   return {path, {shown, digest.bytes, digest.sha256}};
 }
 
+bool is_dense(const Study& study) { return study.config.input.file_format == "cifti"; }
+
 struct Opened {
   Input bold, mask, confounds;
-  std::optional<Input> aroma;
-  image_io::NiftiHeader header;
+  std::optional<Input> aroma{};
+  std::optional<Input> sidecar{}; // of the confounds
+  image_io::NiftiHeader header{};
   double tr_s = 0.0;
   double start_s = kNaN; // StartTime: what moment of a volume slices were brought to
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings{};
 };
 
 // The sidecar beside the series; older generations have none, or one without a repetition time.
-bids::Sidecar sidecar_of(const DerivedSource& source) {
-  std::string json = source.files.bold->path;
-  json = json.substr(0, json.size() - source.files.bold->extension.size()) + ".json";
+bids::Sidecar sidecar_of(const DerivedSource& source, const bids::BidsFile& bold) {
+  std::string json = bold.path;
+  json = json.substr(0, json.size() - bold.extension.size()) + ".json";
   std::error_code code;
   if (!std::filesystem::exists(source.index->root / json, code)) return {};
-  return bids::make_sidecar(source.files.bold->path, {json},
-                            bids::read_json_object(source.index->root, json));
+  return bids::make_sidecar(bold.path, {json}, bids::read_json_object(source.index->root, json));
 }
 
 Opened open_derived(const Study& study, const DerivedSource& source) {
   std::string missing;
   for (const std::string& what : source.files.missing) {
     if (what.find("no reference (boldref)") != std::string::npos) continue; // not needed
+    if (is_dense(study) && what.find("no confounds") == std::string::npos) continue;
     missing += (missing.empty() ? "" : "; ") + what;
   }
-  if (!missing.empty()) throw Error(ErrorKind::input, source.index->name + ": " + missing);
   const auto& files = source.files;
+  if (is_dense(study) && !files.dense) {
+    missing +=
+        std::string(missing.empty() ? "" : "; ") + "no dense series (space-fsLR .dtseries.nii)";
+  }
+  if (!missing.empty()) throw Error(ErrorKind::input, source.index->name + ": " + missing);
   const auto input = [&](const bids::BidsFile& file) {
     return input_of(study, source.index->name, source.index->root, file);
   };
-  Opened opened{input(*files.bold), input(*files.mask), input(*files.confounds), {}, {}, 0.0, {}};
+  const bids::BidsFile& bold = is_dense(study) ? *files.dense : *files.bold;
+  Opened opened{input(bold), is_dense(study) ? Input{} : input(*files.mask),
+                input(*files.confounds)};
+  if (files.confounds_json) opened.sidecar = input(*files.confounds_json);
   if (source.aroma) {
     opened.aroma = input_of(study, source.aroma_name, source.aroma_root, *source.aroma);
   }
-  opened.header = image_io::read_header(opened.bold.path);
+  if (is_dense(study)) {
+    const image_io::DenseShape shape = image_io::read_dense_shape(opened.bold.path);
+    opened.header.n_volumes = static_cast<int>(shape.n_volumes);
+    opened.header.tr_s = shape.tr_s;
+  } else {
+    opened.header = image_io::read_header(opened.bold.path);
+  }
   if (opened.header.n_volumes < 2) {
     throw Error(ErrorKind::input, opened.bold.record.path + ": found " +
                                       std::to_string(opened.header.n_volumes) +
                                       " volume, expected a 4-D series");
   }
-  const bids::Sidecar sidecar = sidecar_of(source);
+  const bids::Sidecar sidecar = sidecar_of(source, bold);
   const auto tr = bids::resolve_repetition_time(sidecar, opened.header.tr_s);
   if (sidecar.values && sidecar.values->contains("StartTime")) {
     const auto& start = (*sidecar.values)["StartTime"];
@@ -100,13 +118,37 @@ std::string key_of(const Study& study, const Opened& opened) {
   return cache::node_key(
       kStage, text,
       {opened.bold.record.sha256, opened.mask.record.sha256, opened.confounds.record.sha256,
-       opened.aroma ? opened.aroma->record.sha256 : std::string(), study.target.key});
+       opened.aroma ? opened.aroma->record.sha256 : std::string(),
+       opened.sidecar ? opened.sidecar->record.sha256 : std::string(),
+       is_dense(study) ? study.config.files.at("atlas").sha256 : std::string(), study.target.key});
 }
 
 std::string quality_key_of(const Study& study, const std::string& result) {
   const config::Json c = config::to_json(study.config);
-  return cache::node_key(run_quality::kStage,
-                         c["motion_filter"].dump() + c["nuisance_regression"].dump(), {result});
+  std::string text = c["motion_filter"].dump() + c["nuisance_regression"].dump();
+  if (study.config.voxels.quality_of_derivatives) {
+    text += c["run_quality"].dump() + c["carpet"].dump() + c["dvars"].dump();
+  }
+  return cache::node_key(run_quality::kStage, text, {result});
+}
+
+std::string regional_key_of(const Study& study, const std::string& result) {
+  return cache::node_key("regional", kRegionalVersion, regional_key_text(study.config), {result});
+}
+
+// The brain of the series, T x P, ascending.
+Eigen::MatrixXf brain_columns(const std::filesystem::path& bold, int n_volumes, const Mask& mask,
+                              const Context& context) {
+  const std::vector<std::size_t> voxels = indices_of(mask);
+  Eigen::MatrixXf columns(n_volumes, static_cast<Eigen::Index>(voxels.size()));
+  (void)image_io::for_each_block(bold, context, [&](const image_io::SeriesBlock& block) {
+    const std::size_t end = block.begin + block.values.size();
+    auto at = std::lower_bound(voxels.begin(), voxels.end(), block.begin);
+    for (; at != voxels.end() && *at < end; ++at) {
+      columns(block.volume, at - voxels.begin()) = block.values[*at - block.begin];
+    }
+  });
+  return columns;
 }
 
 // Sums over the volumes after the dummies, for the temporal SNR of every voxel.
@@ -185,11 +227,35 @@ public:
     result.coreg_displacement_mm = result.fwhm_mm = kNaN;
     result.slice_reference_s = opened_.start_s;
     take_confounds(result);
+    if (is_dense(study_)) {
+      add_dense_series(study_, opened_.bold.path, result, context_);
+      return result;
+    }
     const Mask mask = read_mask();
     compare_with_template(mask, result);
     read_series(mask, result);
     note_gaps(study_, result);
     return result;
+  }
+
+  RunRegional regional(const RunResult& result) {
+    if (is_dense(study_)) return {{}, "found a CIFTI series, expected voxels"};
+    const Mask mask = read_mask();
+    Eigen::MatrixXf columns = brain_columns(opened_.bold.path, result.n_volumes, mask, context_);
+    const VoxelMeasures found = voxel_measures(std::move(columns), mask, result, c_, context_);
+    const auto sets = regions_on(study_, mask.grid, context_);
+    return regional_of(found, *sets, positions_in(mask), c_.extraction.min_coverage);
+  }
+
+  // Everything that a run of our own has; which tissue a voxel is we do not know.
+  RunQuality quality(const RunResult& result) {
+    NativeRun native;
+    native.brain = read_mask();
+    native.series = image_io::read_series(opened_.bold.path, context_, {.nonfinite_to_zero = true});
+    native.series.tr_s = result.tr_s;
+    native.tissue = LabelImage(native.brain.grid, 0);
+    for (const std::size_t v : indices_of(native.brain)) native.tissue.data[v] = kOther;
+    return quality_of_run(native, result, c_, context_);
   }
 
 private:
@@ -206,6 +272,10 @@ private:
     }
     result.confound_names = std::move(given.names);
     result.confounds = std::move(given.values);
+    if (opened_.sidecar) {
+      result.confound_metadata = given_metadata(opened_.sidecar->path, opened_.sidecar->record.path,
+                                                result.confound_names, result.notes);
+    }
     result.notes.insert(result.notes.end(), given.notes.begin(), given.notes.end());
     result.mean_fd_mm =
         mean_after(column_or_nan(result, "framewise_displacement"), result.n_dummies);
@@ -317,12 +387,13 @@ void find_derived_runs(Study& study, const Context& context) {
       std::optional<DerivedSource> best;
       for (const bids::DerivativesIndex& index : study.derivatives) {
         DerivedSource source{&index, index.find(run, study.target.space), {}, {}, {}};
-        const bool usable = source.files.bold.has_value();
+        const bool usable =
+            is_dense(study) ? source.files.dense.has_value() : source.files.bold.has_value();
         if (usable || (only && !best)) best = std::move(source);
         if (usable) break;
       }
       if (!best) continue;
-      if (best->files.bold) best->aroma = find_aroma(study, run, *best);
+      if (best->files.bold || best->files.dense) best->aroma = find_aroma(study, run, *best);
       study.derived.emplace(run.run_id, std::move(*best));
     }
   }
@@ -351,9 +422,10 @@ RunOutput process_derived_run(const Study& study, const bids::BoldRun& run,
   const std::string quality_key = quality_key_of(study, key);
   RunOutput out;
   for (const Input* input : {&opened.bold, &opened.mask, &opened.confounds}) {
-    out.inputs.push_back(input->record);
+    if (!input->record.path.empty()) out.inputs.push_back(input->record);
   }
   if (opened.aroma) out.inputs.push_back(opened.aroma->record);
+  if (opened.sidecar) out.inputs.push_back(opened.sidecar->record);
   out.stages.push_back({std::string(kStage.name), kStage.version, key});
   out.stages.push_back(
       {std::string(run_quality::kStage.name), run_quality::kStage.version, quality_key});
@@ -361,26 +433,40 @@ RunOutput process_derived_run(const Study& study, const bids::BoldRun& run,
     return timed(out.resources, kStage.name, run.run_id,
                  [&] { return DerivedChain(study, run, opened, context).compute(); });
   });
-  out.quality = study.cache.value<RunQuality>(
-      quality_key, [&] { return quality_of_table(out.result, study.config, context); });
+  out.quality = study.cache.value<RunQuality>(quality_key, [&] {
+    if (!study.config.voxels.quality_of_derivatives || is_dense(study)) {
+      return quality_of_table(out.result, study.config, context);
+    }
+    return timed(out.resources, run_quality::kStage.name, run.run_id,
+                 [&] { return DerivedChain(study, run, opened, context).quality(out.result); });
+  });
+  if (wants_voxel_measures(study.config)) {
+    const std::string regional_key = regional_key_of(study, key);
+    out.stages.push_back({"regional", kRegionalVersion, regional_key});
+    out.regional = study.cache.value<RunRegional>(regional_key, [&] {
+      return timed(out.resources, "regional", run.run_id,
+                   [&] { return DerivedChain(study, run, opened, context).regional(out.result); });
+    });
+  }
   return out;
 }
 
 std::size_t derived_run_peak_bytes(const Study& study, const RunShape& shape) {
-  std::size_t n_regions = 0;
-  std::size_t n_in_regions = 0;
-  for (const RegionSet& set : study.target.sets) {
-    n_regions += set.regions.size();
-    for (const Region& region : set.regions) n_in_regions += region.voxels.size();
-  }
   const double finer =
       static_cast<double>(shape.n_voxels) / static_cast<double>(study.target.grid.n_voxels());
-  const auto in_regions =
-      static_cast<std::size_t>(static_cast<double>(n_in_regions) * std::max(1.0, finer));
-  const std::size_t bytes = shape.n_voxels * (sizeof(float) + 2 * sizeof(double) + 16) +
-                            n_regions * shape.n_volumes * (2 * sizeof(double) + sizeof(float)) +
-                            2 * in_regions * sizeof(std::size_t) + (std::size_t{32} << 20U);
-  return bytes + region_series_bytes(in_regions, shape.n_volumes, study.config);
+  const auto& c = study.config;
+  const std::size_t in_brain = shape.n_voxels / 3;
+  std::size_t work = region_series_bytes(study.target, finer, shape.n_volumes, c);
+  if (wants_voxel_measures(c)) {
+    work = std::max(work, in_brain * shape.n_volumes * sizeof(float) +
+                              voxel_measures_bytes(in_brain, shape.n_volumes, c));
+  }
+  if (c.voxels.quality_of_derivatives) {
+    work =
+        std::max(work, shape.n_voxels * shape.n_volumes * sizeof(float) + quality_bytes(shape, c));
+  }
+  return shape.n_voxels * (sizeof(float) + 2 * sizeof(double) + 16) + work +
+         (std::size_t{32} << 20U);
 }
 
 } // namespace boldmill::graph

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <limits>
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
+#include "pipeline/config/sections.hpp"
 #include "stages/core/error.hpp"
 #include "stages/core/stage_info.hpp"
 #include "stages/denoise/confounds.hpp"
@@ -149,6 +151,25 @@ GivenConfounds read_given_confounds(const std::filesystem::path& table,
   if (!more.empty()) collector.read(more);
   collector.complete(head_radius_mm);
   return out;
+}
+
+std::string given_metadata(const std::filesystem::path& sidecar, const std::string& source,
+                           const std::vector<std::string>& columns,
+                           std::vector<std::string>& notes) {
+  std::ifstream file(sidecar);
+  const config::Json given = config::Json::parse(file, nullptr, false);
+  if (!given.is_object()) {
+    notes.push_back(source + ": found no JSON object, expected what the confounds are");
+    return "";
+  }
+  config::Json kept = config::Json::object();
+  for (const auto& item : given.items()) {
+    const std::string name = modern_confound(item.key());
+    if (item.value().is_object() &&
+        std::find(columns.begin(), columns.end(), name) != columns.end())
+      kept[name] = item.value();
+  }
+  return kept.empty() ? "" : kept.dump(-1, ' ', false, config::Json::error_handler_t::replace);
 }
 
 int n_nonsteady(const GivenConfounds& confounds) {

@@ -26,6 +26,13 @@ struct GivenConfounds {
                                                   const std::string& source, int n_volumes,
                                                   double head_radius_mm);
 
+// What the sidecar of the table says of the columns there are (method, mask and explained variance
+// of components), as a JSON object; "" when it cannot be read, which is noted under `source`.
+[[nodiscard]] std::string given_metadata(const std::filesystem::path& sidecar,
+                                         const std::string& source,
+                                         const std::vector<std::string>& columns,
+                                         std::vector<std::string>& notes);
+
 // How many leading volumes the table calls non-steady.
 [[nodiscard]] int n_nonsteady(const GivenConfounds& confounds);
 

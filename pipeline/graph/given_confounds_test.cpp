@@ -73,6 +73,20 @@ TEST_F(GivenConfoundsTest, WhatIsThereStays) {
   EXPECT_NE(given.notes[0].find("note, empty"), std::string::npos) << given.notes[0];
 }
 
+TEST_F(GivenConfoundsTest, TheSidecarOfTheColumnsIsKept) {
+  std::vector<std::string> notes;
+  const std::vector<std::string> columns{"a_comp_cor_00", "csf"};
+  std::ofstream(path_) << R"({"aCompCor00": {"Method": "aCompCor", "VarianceExplained": 0.25},
+                              "dropped_0": {"Method": "aCompCor"}, "csf": "text"})";
+  const std::string kept = given_metadata(path_, "the sidecar", columns, notes);
+  EXPECT_EQ(kept, R"({"a_comp_cor_00":{"Method":"aCompCor","VarianceExplained":0.25}})");
+  EXPECT_TRUE(notes.empty());
+  std::ofstream(path_) << "{";
+  EXPECT_EQ(given_metadata(path_, "the sidecar", columns, notes), "");
+  ASSERT_EQ(notes.size(), 1U);
+  EXPECT_NE(notes[0].find("the sidecar: found no JSON object"), std::string::npos);
+}
+
 TEST_F(GivenConfoundsTest, OtherLengthsAndRepeatedNamesAreRefused) {
   EXPECT_THROW((void)read("csf\n1\n2\n", 3), Error);
   EXPECT_THROW((void)read("csf\tCSF\n1\t2\n2\t3\n", 2), Error);

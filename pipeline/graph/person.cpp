@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <set>
 
 #include "pipeline/graph/circuit_measures.hpp"
 #include "pipeline/graph/connectivity_of_task.hpp"
 #include "pipeline/graph/derived_run.hpp"
 #include "pipeline/graph/nuisance.hpp"
+#include "pipeline/graph/regional.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
 
@@ -65,6 +68,7 @@ public:
     }
     for (std::size_t r = 0; r < session_.runs.size(); ++r) add_run(r);
     add_connectivity();
+    add_voxel_measures();
     add_measures();
     return std::move(person_);
   }
@@ -198,10 +202,43 @@ private:
     }
     std::sort(tasks.begin(), tasks.end());
     for (const std::string& task : tasks) {
+      note_repetition_times(task);
       for (const RegionSet& set : study_.target.sets) {
-        if (set.regions.size() >= 2) add_matrix(task, set.name);
+        if (set.regions.size() >= 2 && !is_elsewhere(task, set.name)) add_matrix(task, set.name);
       }
     }
+  }
+
+  // Runs are combined by volumes, so a shorter repetition time weighs more.
+  void note_repetition_times(const std::string& task) {
+    std::set<double> times;
+    for (const DenoisedRun& run : usable_) {
+      if (person_.runs[run.index].task == task) times.insert(person_.runs[run.index].tr_s);
+    }
+    if (times.size() < 2) return;
+    std::string found;
+    for (const double tr_s : times) {
+      found += (found.empty() ? "" : ", ") + config::Json(tr_s).dump();
+    }
+    for (const DenoisedRun& run : usable_) {
+      store::RunRecord& record = person_.runs[run.index];
+      if (record.task != task) continue;
+      exclude(record, "warning",
+              "runs of task " + task + " are combined: found repetition times " + found +
+                  " s, expected one");
+    }
+  }
+
+  // The series of the task hold no place of this atlas: circuits in grayordinates.
+  [[nodiscard]] bool is_elsewhere(const std::string& task, const std::string& atlas) const {
+    for (const DenoisedRun& run : usable_) {
+      const store::RunRecord& record = person_.runs[run.index];
+      if (record.task != task) continue;
+      for (const double share : record.series.at(atlas).coverage) {
+        if (!std::isnan(share)) return false;
+      }
+    }
+    return true;
   }
 
   void add_matrix(const std::string& task, const std::string& atlas) {
@@ -223,9 +260,62 @@ private:
     }
     for (const Matrix& matrix : std::get<Matrices>(made).matrices) {
       person_.connectivity.push_back({task, atlas, matrix.kind, matrix.edges, matrix.n_volumes});
+      if (wants_graph_measures(c_) && matrix.kind == c_.regional.graph_kind) {
+        add_graph(task, atlas, matrix);
+      }
+    }
+    for (const auto& [name, value] : std::get<Matrices>(made).numbers) {
+      person_.regional.push_back({task, atlas, name, false, {value}});
     }
     for (const std::string& reason : std::get<Matrices>(made).refused) {
       note_matrix(task, atlas, reason);
+    }
+  }
+
+  void add_graph(const std::string& task, const std::string& atlas, const Matrix& matrix) {
+    const std::size_t n_regions =
+        person_.runs[usable_.front().index].series.at(atlas).coverage.size();
+    std::vector<std::string> why;
+    for (auto& record : graph_records(matrix.edges, n_regions, c_, context_, why)) {
+      record.source = task;
+      record.atlas = atlas;
+      person_.regional.push_back(std::move(record));
+    }
+    for (const std::string& reason : why) note_matrix(task, atlas, reason);
+  }
+
+  // The mean over the runs of a task, weighted by the volumes kept; of a region over those that
+  // have it.
+  void add_voxel_measures() {
+    std::map<std::pair<std::string, std::string>, std::vector<std::pair<const RunRegional*, int>>>
+        found; // by task and measure, with volumes
+    for (const DenoisedRun& run : usable_) {
+      store::RunRecord& record = person_.runs[run.index];
+      const RunRegional& part = std::get<RunOutput>(inputs_.runs[run.index]).regional;
+      if (!part.missing.empty()) exclude(record, "warning", "regional: " + part.missing);
+      for (const auto& [name, values] : part.values) {
+        found[{record.task, name}].emplace_back(&part, run.design.n_kept);
+      }
+    }
+    for (const auto& [key, parts] : found) {
+      const auto& [task, name] = key;
+      for (std::size_t s = 0; s < study_.target.sets.size(); ++s) {
+        const std::size_t n_regions = study_.target.sets[s].regions.size();
+        store::RegionalRecord record{task, study_.target.sets[s].name, name, true,
+                                     std::vector<double>(n_regions, kNaN)};
+        for (std::size_t r = 0; r < n_regions; ++r) {
+          double sum = 0.0;
+          double weight = 0.0;
+          for (const auto& [part, n_kept] : parts) {
+            const double value = part->values.at(name).at(s).at(r);
+            if (std::isnan(value)) continue;
+            sum += n_kept * value;
+            weight += n_kept;
+          }
+          if (weight > 0.0) record.values[r] = sum / weight;
+        }
+        person_.regional.push_back(std::move(record));
+      }
     }
   }
 

@@ -6,6 +6,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/anatomy.hpp"
 #include "pipeline/graph/bold_run.hpp"
+#include "pipeline/graph/dense_run.hpp"
 #include "pipeline/graph/derived_run.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/bias_field.hpp"
@@ -86,6 +87,16 @@ PlanNode anatomy_node(const Study& study, std::size_t s) {
 std::size_t plan_derived(const Study& study, const DerivedSource& source, PlanNode& node) {
   node.stages = {"derived_run", versioned(extraction::kStage)};
   node.problem.clear();
+  if (study.config.input.file_format == "cifti" && source.files.dense) {
+    const auto peak = capture(
+        [&] { return dense_run_peak_bytes(study, source.index->absolute(*source.files.dense)); });
+    if (const auto* failure = std::get_if<Failure>(&peak)) {
+      node.problem = failure->message;
+    } else {
+      node.peak_bytes = std::get<std::size_t>(peak);
+    }
+    return;
+  }
   if (!source.files.bold) {
     node.problem = source.files.missing.empty() ? "" : source.files.missing.front();
     return 0;
@@ -140,6 +151,21 @@ PlanNode run_node(const Study& study, std::size_t s, std::size_t r, std::size_t 
   return node;
 }
 
+// The tables of edges of one source that tangent space (all atlases of it are kept) and QC-FC hold.
+std::size_t cohort_bytes(const Study& study) {
+  const std::size_t n = study.index.sessions.size();
+  const auto& kinds = study.config.connectivity.kinds;
+  const bool tangents = std::find(kinds.begin(), kinds.end(), "tangent") != kinds.end();
+  std::size_t kept = 0;
+  std::size_t largest = 0;
+  for (const RegionSet& set : study.target.sets) {
+    const std::size_t edges = set.regions.size() * (set.regions.size() + 1) / 2;
+    kept += tangents ? n * edges * sizeof(double) : 0;
+    largest = std::max(largest, n * edges * (sizeof(double) + sizeof(float)));
+  }
+  return kCohortBytes + kept + largest;
+}
+
 std::string megabytes(std::size_t bytes) {
   char text[32];
   std::snprintf(text, sizeof text, "%.0f MB", static_cast<double>(bytes) / 1e6);
@@ -190,7 +216,7 @@ Plan make_plan(const Study& study, bool participants, bool group) {
                           0,
                           persons,
                           {versioned(scores::kStage), versioned(penalised_regression::kStage)},
-                          kCohortBytes,
+                          cohort_bytes(study),
                           5.0,
                           ""});
   }

@@ -1,5 +1,7 @@
 #include "pipeline/graph/quality_of_run.hpp"
 
+#include <cmath>
+
 #include "pipeline/cache/archive.hpp"
 #include "stages/denoise/kernels/gather.hpp"
 
@@ -11,7 +13,9 @@ constexpr std::size_t kBrainShare = 3; // of a field of view, a third is brain
 
 Eigen::VectorXd column_of(const RunResult& run, const char* name) {
   const int column = confounds::column_index(run.confound_names, name);
-  return column < 0 ? Eigen::VectorXd() : Eigen::VectorXd(run.confounds.col(column));
+  if (column >= 0) return run.confounds.col(column);
+  return Eigen::VectorXd::Constant(run.confounds.rows(),
+                                   std::nan("")); // given confounds may lack it
 }
 
 Eigen::MatrixXd motion_of(const RunResult& run) {

@@ -30,9 +30,9 @@ struct Box {
   std::vector<double> values;
 };
 
-// The indicator of the voxels over their number, with room for the filter inside the grid.
-Box indicator(const std::vector<std::size_t>& voxels, const Grid& grid,
-              const std::array<int, 3>& room) {
+// The weights of the voxels over their sum, with room for the filter inside the grid.
+Box weights_in_box(const Region& part, const Grid& grid, const std::array<int, 3>& room) {
+  const std::vector<std::size_t>& voxels = part.voxels;
   std::array<int, 3> last{};
   Box box;
   box.first = grid.shape;
@@ -51,15 +51,16 @@ Box indicator(const std::vector<std::size_t>& voxels, const Grid& grid,
     n *= static_cast<std::size_t>(box.shape[a]);
   }
   box.values.assign(n, 0.0);
-  const double share = 1.0 / static_cast<double>(voxels.size());
-  for (const std::size_t v : voxels) {
-    const auto at = grid.coordinates(v);
+  double sum = 0.0;
+  for (const float w : part.weights) sum += static_cast<double>(w);
+  for (std::size_t m = 0; m < voxels.size(); ++m) {
+    const auto at = grid.coordinates(voxels[m]);
     const auto x = static_cast<std::size_t>(at[0] - box.first[0]);
     const auto y = static_cast<std::size_t>(at[1] - box.first[1]);
     const auto z = static_cast<std::size_t>(at[2] - box.first[2]);
     const auto width = static_cast<std::size_t>(box.shape[0]);
     const auto height = static_cast<std::size_t>(box.shape[1]);
-    box.values[x + width * (y + height * z)] = share;
+    box.values[x + width * (y + height * z)] = static_cast<double>(part.weights[m]) / sum;
   }
   return box;
 }
@@ -105,12 +106,15 @@ void filter_axis(Box& box, const Grid& grid, std::size_t axis, const std::vector
   }
 }
 
-// The region whose weighted mean is the mean of the smoothed image over `voxels`.
-void smooth(const std::vector<std::size_t>& voxels, const Grid& grid, double fwhm_mm,
-            Region& region) {
+// The region whose weighted mean is the (weighted) mean of the smoothed image over `part`.
+void smooth(const Region& part, const Grid& grid, double fwhm_mm, Region& region) {
   region.voxels.clear();
   region.weights.clear();
-  if (voxels.empty()) return;
+  if (part.voxels.empty()) return;
+  if (std::any_of(part.weights.begin(), part.weights.end(), [](float w) { return w < 0.0F; })) {
+    throw Error(ErrorKind::input, region.label + ": found a negative weight, expected none with "
+                                                 "voxels.smoothing_mm");
+  }
   const Eigen::Vector3d sigma = (fwhm_mm / kFwhmPerSigma) / grid.spacing_mm().array();
   std::array<std::vector<double>, 3> taps;
   std::array<int, 3> room{};
@@ -118,7 +122,7 @@ void smooth(const std::vector<std::size_t>& voxels, const Grid& grid, double fwh
     taps[a] = gaussian(sigma[static_cast<Eigen::Index>(a)]);
     room[a] = static_cast<int>(taps[a].size() / 2);
   }
-  Box box = indicator(voxels, grid, room);
+  Box box = weights_in_box(part, grid, room);
   for (std::size_t a = 0; a < 3; ++a) filter_axis(box, grid, a, taps[a]);
   std::size_t n = 0;
   for (int k = 0; k < box.shape[2]; ++k) {
@@ -140,7 +144,7 @@ void smooth_regions(std::vector<Region>& regions, std::span<const std::uint8_t> 
   coverage.assign(regions.size(), std::nan(""));
   parallel_blocks(Context{}, regions.size(), 1, [&](std::size_t r, std::size_t) {
     Region& region = regions[r];
-    std::vector<std::size_t> inside;
+    Region inside;
     double weight = 0.0;
     double seen = 0.0;
     for (std::size_t n = 0; n < region.voxels.size(); ++n) {
@@ -148,10 +152,11 @@ void smooth_regions(std::vector<Region>& regions, std::span<const std::uint8_t> 
       weight += w;
       if (!mask.empty() && mask[region.voxels[n]] == 0) continue;
       seen += w;
-      inside.push_back(region.voxels[n]);
+      inside.voxels.push_back(region.voxels[n]);
+      inside.weights.push_back(static_cast<float>(w));
     }
     if (weight > 0.0) coverage[r] = seen / weight;
-    if (!(coverage[r] >= min_coverage)) inside.clear();
+    if (!(coverage[r] >= min_coverage)) inside.voxels.clear();
     smooth(inside, grid, fwhm_mm, region);
   });
 }
@@ -258,10 +263,31 @@ void RegionSeries::finish(int n_dummies, const Context& context, RunResult& resu
   }
 }
 
-std::size_t region_series_bytes(std::size_t n_voxels, std::size_t n_volumes,
+std::size_t region_series_bytes(const TargetSpace& target, double finer, std::size_t n_volumes,
                                 const config::Config& config) {
-  if (!config.voxels.despike) return 0;
-  return n_voxels * (n_volumes * sizeof(float) + 2 * sizeof(std::size_t));
+  const double density = std::max(1.0, finer);
+  const auto on_grid = [density](double n_voxels) {
+    return static_cast<std::size_t>(n_voxels * density);
+  };
+  // With smoothing a region reaches as far as the filter; as a cube of the same volume.
+  const double reach = smoothing_reach_mm(config) / target.grid.spacing_mm().minCoeff();
+  extraction::Shape shape;
+  shape.n_volumes = n_volumes;
+  for (const RegionSet& set : target.sets) {
+    shape.n_regions += set.regions.size();
+    for (const Region& region : set.regions) {
+      const double side = std::cbrt(static_cast<double>(region.voxels.size())) + 2.0 * reach;
+      const std::size_t n = region.voxels.empty() ? 0 : on_grid(side * side * side);
+      shape.n_region_voxels += n;
+      shape.largest_region = std::max(shape.largest_region, n);
+    }
+  }
+  const std::size_t weights = reach > 0.0 ? shape.n_region_voxels * sizeof(float) : 0;
+  const std::size_t bytes = extraction::peak_bytes(shape, config.extraction) + weights;
+  if (!config.voxels.despike) return bytes;
+  return bytes +
+         despike::peak_bytes({n_volumes, on_grid(static_cast<double>(target.voxels.size()))},
+                             config.despike);
 }
 
 } // namespace boldmill::graph

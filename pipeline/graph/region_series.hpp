@@ -3,9 +3,9 @@
 //
 // Smoothing is linear, so the image itself is never smoothed: with the Gaussian g of
 // voxels.smoothing_mm (sampled, cut at 4 sigma, normalised, mirrored at the image's edges, as
-// nilearn and XCP-D smooth) the mean of a
-// smoothed image over the voxels R of a region in the mask is  y(t) = sum_u w(u) x_t(u),  w(u) =
-// sum_{r in R} g(r - u) / |R|.
+// nilearn and XCP-D smooth) the mean of a smoothed image over the voxels R of a region in the mask
+// is  y(t) = sum_u w(u) x_t(u) / sum_u w(u),  w(u) = sum_{r in R} a_r g(r - u), a_r the weight of a
+// probabilistic atlas or 1.
 #pragma once
 
 #include <optional>
@@ -57,8 +57,9 @@ void smooth_regions(std::vector<Region>& regions, std::span<const std::uint8_t> 
 // How far from a region voxels count; 0 without smoothing.
 [[nodiscard]] double smoothing_reach_mm(const config::Config& config);
 
-// The voxels' series that despiking holds.
-[[nodiscard]] std::size_t region_series_bytes(std::size_t n_voxels, std::size_t n_volumes,
-                                              const config::Config& config);
+// What a run needs for it, despiking included; `finer`: voxels of the run's grid for each of the
+// target's.
+[[nodiscard]] std::size_t region_series_bytes(const TargetSpace& target, double finer,
+                                              std::size_t n_volumes, const config::Config& config);
 
 } // namespace boldmill::graph

@@ -9,6 +9,8 @@
 #include "pipeline/graph/definition_regions.hpp"
 #include "pipeline/graph/region_series.hpp"
 #include "pipeline/image_io/digest.hpp"
+#include "pipeline/spaces/cifti_regions.hpp"
+#include "pipeline/spaces/files.hpp"
 #include "pipeline/spaces/region_sources.hpp"
 #include "stages/core/interpolate.hpp"
 #include "stages/core/morphology.hpp"
@@ -85,6 +87,7 @@ std::string digest_of(const TargetSpace& target, const std::string& template_sha
       std::string label = region.label;
       std::vector<std::size_t> voxels = region.voxels;
       writer(label, voxels);
+      if (std::vector<float> weights = region.weights; !weights.empty()) writer(weights);
     }
   }
   return cache::sha256_hex(writer.bytes());
@@ -95,6 +98,17 @@ struct RegionRequest {
   const taxonomy::Taxonomy& taxonomy;
   const cache::Cache& cache;
 };
+
+// The labels of a CIFTI file, by name only: they have no place in a volume.
+RegionSet dense_set(const config::ExternalFile& file) {
+  const image_io::DenseLabels labels = image_io::read_dense_labels(file.path);
+  RegionSet set;
+  set.name = spaces::stem_of(file.path);
+  set.regions = spaces::dense_regions(labels, labels.models, file.name).regions;
+  for (Region& region : set.regions) region.voxels.clear();
+  set.notes.push_back("labels of grayordinates, map " + labels.map_name);
+  return set;
+}
 
 // The atlases of the configuration, then the circuits, on a grid in the space of `chosen`.
 std::vector<RegionSet> region_sets(const RegionRequest& request,
@@ -107,6 +121,10 @@ std::vector<RegionSet> region_sets(const RegionRequest& request,
   Warps warps(config, cache, context);
   for (const std::string& name : config.target.atlases) {
     spaces::AtlasInfo atlas;
+    if (config.input.file_format == "cifti") {
+      sets.push_back(dense_set(config.files.at("atlas")));
+      continue;
+    }
     if (name == "file") {
       spaces::AtlasFiles files;
       if (!config.files.contains("atlas")) {
@@ -114,7 +132,8 @@ std::vector<RegionSet> region_sets(const RegionRequest& request,
       }
       files.image = config.files.at("atlas").path;
       if (config.files.contains("atlas_labels")) files.table = config.files.at("atlas_labels").path;
-      files.space = chosen.space;
+      // Without a space in its name an atlas is taken to be in the target's.
+      if (spaces::declared_space(files.image).empty()) files.space = chosen.space;
       atlas = spaces::atlas_from_files(files);
     } else {
       atlas = spaces::select_atlas(atlases, name);

@@ -82,12 +82,34 @@ void write_series(const VoxelPath& path, const regression::Design& design, const
   if (smoothed) smoothed->close();
 }
 
+// T x voxels each, without the dummies.
+std::vector<Eigen::MatrixXf>
+read_voxelwise(const VoxelPath& path, std::span<const std::size_t> voxels, const Context& context) {
+  const auto n_volumes = static_cast<int>(path.design.keep.size());
+  std::vector<Eigen::MatrixXf> series;
+  for (const std::filesystem::path& file : path.voxelwise) {
+    const image_io::NiftiHeader header = image_io::read_header(file);
+    if (header.n_volumes != n_volumes || !header.grid.same_as(path.mask.grid)) {
+      throw Error(ErrorKind::input, file.string() + ": found " + std::to_string(header.n_volumes) +
+                                        " volumes, expected " + std::to_string(n_volumes) +
+                                        " on the grid of the series");
+    }
+    series.push_back(image_io::read_columns(file, voxels, path.design.n_dummy, context));
+  }
+  return series;
+}
+
 } // namespace
 
 void write_voxel_images(const VoxelPath& path, const VoxelFiles& files, const Context& context) {
   check(path, files);
   const std::vector<std::size_t> voxels = indices_of(path.mask);
   Eigen::MatrixXf columns = image_io::read_columns(path.bold, voxels, path.design.n_dummy, context);
+  const std::vector<Eigen::MatrixXf> voxelwise = read_voxelwise(path, voxels, context);
+  std::vector<ConstColumns> others;
+  for (const Eigen::MatrixXf& each : voxelwise) {
+    others.emplace_back(each.data(), each.rows(), each.cols());
+  }
   const Columns view(columns.data(), columns.rows(), columns.cols());
   const regression::Design design = without_dummies(path.design);
   if (path.despike) (void)despike::run_in_place(view, 0, *path.despike, context);
@@ -95,16 +117,17 @@ void write_voxel_images(const VoxelPath& path, const VoxelFiles& files, const Co
   // XCP-D's SD of ALFF covers the interpolated volumes; the others do not depend on it.
   const bool wants_all = params.filter == "butterworth" && !files.alff.empty();
   if (wants_all) params.output = "interpolated";
-  regression::run_in_place(view, design, params, context);
+  regression::run_in_place(view, design, params, context, others);
   const ConstColumns done(columns.data(), columns.rows(), columns.cols());
   write_maps(path, design, files, done, voxels, context);
   write_series(path, design, files, done, voxels, context);
 }
 
-std::size_t voxel_path_bytes(std::size_t n_in_mask, std::size_t n_grid, std::size_t n_volumes) {
+std::size_t voxel_path_bytes(std::size_t n_in_mask, std::size_t n_grid, std::size_t n_volumes,
+                             std::size_t n_voxelwise) {
   constexpr std::size_t kWriters = std::size_t{100} << 20U; // compression, ranks of three planes
-  return image_io::columns_bytes(n_in_mask, n_volumes) + n_in_mask * 16 + n_grid * 24 +
-         regression::peak_bytes({n_volumes, 0, n_volumes, 0}, {}) + kWriters;
+  return (1 + n_voxelwise) * image_io::columns_bytes(n_in_mask, n_volumes) + n_in_mask * 16 +
+         n_grid * 24 + regression::peak_bytes({n_volumes, 0, n_volumes, 0}, {}) + kWriters;
 }
 
 } // namespace boldmill::graph

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "stages/connectivity/alff.hpp"
 #include "stages/connectivity/reho.hpp"
@@ -22,7 +23,8 @@ struct VoxelFiles {
 
 struct VoxelPath {
   std::filesystem::path bold;
-  Mask mask; // on the grid of the file
+  Mask mask;                                    // on the grid of the file
+  std::vector<std::filesystem::path> voxelwise; // series of the same shape, removed voxel by voxel
   nuisance_regression::Design design;
   nuisance_regression::Params nuisance;
   std::optional<despike::Params> despike;
@@ -36,8 +38,8 @@ struct VoxelPath {
 // width; input and gate as the stages.
 void write_voxel_images(const VoxelPath& path, const VoxelFiles& files, const Context& context);
 
-// The series of the mask's voxels once, and what the steps need.
+// The series of the mask's voxels once (and of each voxel-wise regressor), and what the steps need.
 [[nodiscard]] std::size_t voxel_path_bytes(std::size_t n_in_mask, std::size_t n_grid,
-                                           std::size_t n_volumes);
+                                           std::size_t n_volumes, std::size_t n_voxelwise = 0);
 
 } // namespace boldmill::graph

@@ -135,6 +135,12 @@ CiftiKind cifti_kind(const std::filesystem::path& path) {
   return CiftiKind::none;
 }
 
+DenseShape read_dense_shape(const std::filesystem::path& path) {
+  const CiftiFile cifti = open_cifti(path);
+  expect_axes(cifti, CiftiAxis::series, CiftiAxis::brain_models);
+  return {cifti.dimensions[0].length, cifti.dimensions[1].length, cifti.dimensions[0].step_s};
+}
+
 BrainModels read_brain_models(const std::filesystem::path& path) {
   CiftiFile cifti = open_cifti(path);
   if (cifti.dimensions[1].axis != CiftiAxis::brain_models) {

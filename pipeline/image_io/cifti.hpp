@@ -69,6 +69,13 @@ struct DenseLabels {
 enum class CiftiKind { none, dense_series, parcel_series, dense_labels };
 [[nodiscard]] CiftiKind cifti_kind(const std::filesystem::path& path);
 
+struct DenseShape {
+  std::size_t n_volumes = 0;
+  std::size_t n_grayordinates = 0;
+  double tr_s = std::numeric_limits<double>::quiet_NaN(); // NaN: not stated
+};
+// Of a dense series, from its header.
+[[nodiscard]] DenseShape read_dense_shape(const std::filesystem::path& path);
 // What the columns of a dense series are, without its numbers.
 [[nodiscard]] BrainModels read_brain_models(const std::filesystem::path& path);
 // `wanted`: 1 for each grayordinate that is kept, null for all. Memory: 4 T bytes for each.

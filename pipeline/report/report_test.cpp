@@ -74,6 +74,12 @@ TEST(Tables, HoldTheValuesOfTheFileAndDescribeEveryColumn) {
   EXPECT_EQ(runs.n_rows(), person.runs.size());
   EXPECT_EQ(runs.numbers("mean_fd_mm")[1], person.runs[1].mean_fd_mm);
   EXPECT_TRUE(std::isnan(runs.numbers("norm_dice")[0]));
+  const bids::Table alff =
+      bids::read_tsv(folder.path() / "tables" / "task-rest_atlas-circuits_stat-alff_bold.tsv");
+  EXPECT_EQ(alff.numbers("Region_2")[0], person.regional[0].values[2]);
+  EXPECT_EQ(bids::read_tsv(folder.path() / "tables" / "graphs.tsv")
+                .numbers("rest_circuits_modularity_q")[0],
+            person.regional[1].values[0]);
   const Json json = Json::parse(folder.bytes("tables/circuit_measures.json"));
   for (const std::string& name : measures.names()) EXPECT_TRUE(json.contains(name)) << name;
 }

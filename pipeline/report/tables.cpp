@@ -128,6 +128,92 @@ void write_runs(const fs::path& out, const store::CohortReader& cohort,
   table.write(out, "runs", written);
 }
 
+// Run, task and status stand in runs.tsv; here one column for each value of /quality.
+void write_quality(const fs::path& out, const store::CohortReader& cohort,
+                   std::vector<fs::path>& written) {
+  const store::RunTable runs = cohort.runs();
+  if (runs.run.empty() || runs.run.front().quality.empty()) return;
+  Text id;
+  for (const store::RunRecord& run : runs.run) id.push_back(run.run_id);
+  TableFile table;
+  table.text("run_id", id, "run");
+  for (const auto& [name, unused] : runs.run.front().quality) { // all runs of a file have the same
+    std::vector<double> values;
+    for (const store::RunRecord& run : runs.run) values.push_back(run.quality.at(name));
+    const char* origin = name.starts_with("afni_") ? "as in AFNI's review" : "as in XCP-D or MRIQC";
+    table.numbers(name, values, std::string(origin) + ", see METHOD.md of stages/denoise");
+  }
+  table.write(out, "quality", written);
+}
+
+void write_qc_fc(const fs::path& out, const store::CohortReader& cohort,
+                 std::vector<fs::path>& written) {
+  const auto records = cohort.qc_fc();
+  if (records.empty()) return;
+  Text source, atlas, kind, statistic;
+  std::vector<double> n_people, value, p;
+  for (const store::QcFcRecord& record : records) {
+    for (const store::MetricRecord& metric : record.summary) {
+      source.push_back(record.source);
+      atlas.push_back(record.atlas);
+      kind.push_back(record.kind);
+      n_people.push_back(record.n_people);
+      statistic.push_back(metric.name);
+      value.push_back(metric.value);
+      p.push_back(metric.p_permutation);
+    }
+  }
+  TableFile table;
+  table.text("source", source, "task").text("atlas", atlas, "atlas").text("kind", kind, "of edges");
+  table.numbers("n_people", n_people, "people in the correlations");
+  table.text("statistic", statistic,
+             "median |r| of edges and mean framewise displacement over people; share of edges with "
+             "p below qc_fc.alpha; Spearman's correlation of r and the distance of the regions");
+  table.numbers("value", value, "of the statistic")
+      .numbers("p_permutation", p, "with motion permuted over people");
+  table.write(out, "qc_fc", written);
+}
+
+std::string alphanumeric(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) out += c;
+  }
+  return out;
+}
+
+// A table of people by regions for each measure, and one of the numbers of whole graphs.
+void write_regional(const fs::path& out, const store::CohortReader& cohort,
+                    const store::ParticipantsTable& people, std::vector<fs::path>& written) {
+  TableFile whole = people_table(people);
+  bool any = false;
+  for (const store::RegionalTable& measure : cohort.regional()) {
+    const std::string where = measure.source + ", atlas " + measure.atlas;
+    if (!measure.per_region) {
+      any = true;
+      whole.numbers(measure.source + "_" + measure.atlas + "_" + measure.name,
+                    column(measure.values, 0), measure.name + ", " + where);
+      continue;
+    }
+    const auto& atlases = cohort.header().atlases;
+    const auto atlas = std::find_if(atlases.begin(), atlases.end(), [&](const auto& candidate) {
+      return candidate.name == measure.atlas;
+    });
+    if (atlas == atlases.end()) continue;
+    TableFile table = people_table(people);
+    for (Eigen::Index r = 0; r < measure.values.cols(); ++r) {
+      table.numbers(atlas->label.at(static_cast<std::size_t>(r)), column(measure.values, r),
+                    measure.name + ", " + where);
+    }
+    table.write(out,
+                bids::safe_component("task-" + alphanumeric(measure.source) + "_atlas-" +
+                                     alphanumeric(measure.atlas) + "_stat-" +
+                                     alphanumeric(measure.name) + "_bold"),
+                written);
+  }
+  if (any) whole.write(out, "graphs", written);
+}
+
 void write_prediction(const fs::path& out, const store::PredictionRecord& p,
                       const store::ParticipantsTable& people, std::vector<fs::path>& written) {
   TableFile table = people_table(people);
@@ -181,6 +267,9 @@ std::vector<fs::path> write_tables(const fs::path& out, const store::CohortReade
   std::vector<fs::path> written;
   const store::ParticipantsTable people = cohort.participants();
   write_runs(out, cohort, people, written);
+  write_quality(out, cohort, written);
+  write_qc_fc(out, cohort, written);
+  write_regional(out, cohort, people, written);
 
   store::MeasuresTable measures = cohort.measures();
   measures.table.reason = measures.reason;

@@ -122,6 +122,13 @@ inline PersonRecord person(int number, const CohortHeader& head, const Sizes& si
       out.connectivity.push_back(record);
     }
   }
+  for (const AtlasRecord& region : head.atlases) {
+    if (empty) break;
+    RegionalRecord alff{"rest", region.name, "alff", true, {}};
+    for (std::size_t r = 0; r < region.label.size(); ++r) alff.values.push_back(random.normal());
+    out.regional.push_back(alff);
+    out.regional.push_back({"rest", region.name, "modularity_q", false, {random.uniform()}});
+  }
   out.stages = {{"denoise", 1, std::string(64, 'c')}, {"head_motion", 2, label}};
   out.inputs = {{"participants.tsv", 123, std::string(64, 'd')},
                 {out.participant_id + "/func/bold.nii.gz", 5'000'000'000ULL, std::string(64, 'e')}};
@@ -142,6 +149,24 @@ inline CohortResults results(std::size_t n_rows, const CohortHeader& head) {
                 Eigen::MatrixXd::Constant(n, n_scores, 0.9)};
   out.scores.value(0, 0) = kNaN;
   out.reference = {"measure", {0.1, 0.2, kNaN}, {1.0, 2.0, kNaN}, {10, 10, 0}};
+  const auto n_regions = static_cast<Eigen::Index>(head.atlases[0].label.size());
+  const auto n_edges = n_regions * (n_regions - 1) / 2;
+  TangentRecord tangent;
+  tangent.source = "rest";
+  tangent.atlas = head.atlases[0].name;
+  tangent.n_people = static_cast<std::int32_t>(n_rows);
+  tangent.edges = TangentRecord::Rows::Constant(n, n_edges, 0.25);
+  tangent.edges(0, 1) = kNaN;
+  tangent.diagonal = TangentRecord::Rows::Constant(n, n_regions, -0.5);
+  tangent.mean = Eigen::MatrixXd::Identity(n_regions, n_regions);
+  out.tangents.push_back(tangent);
+  QcFcRecord motion{"rest", head.atlases[0].name, "fisher_z", {}, {}, {}, {}, {"age", "sex"}, 4};
+  motion.r.assign(static_cast<std::size_t>(n_edges), 0.125);
+  motion.p.assign(static_cast<std::size_t>(n_edges), 0.5);
+  motion.summary = {{"median_absolute_r", 0.125, kNaN, kNaN, 0.25},
+                    {"distance_dependence", kNaN, kNaN, kNaN, kNaN}};
+  motion.null = {{"median_absolute_r", {0.1, 0.2, 0.3}}};
+  out.qc_fc.push_back(motion);
   PredictionRecord regression;
   regression.target = "age <b>";
   regression.model = "elastic_net";

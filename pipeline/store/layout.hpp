@@ -25,6 +25,9 @@ struct RootDimensions {
 // of `people` are not looked at.
 void write_tables(const Group& root, const RootDimensions& dimensions, const CohortHeader& header,
                   Content content, std::span<const PersonRecord> people);
+// /regional/<source>/<atlas>/<measure>, of the atlases in the header.
+void write_regional(const Group& root, const Dimension& row, const CohortHeader& header,
+                    std::span<const PersonRecord> people);
 // /provenance. Comes last: what differs from run to run moves nothing that was written before it.
 void write_provenance(const Group& root, const CohortHeader& header,
                       std::span<const PersonRecord> people);

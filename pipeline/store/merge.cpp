@@ -147,6 +147,7 @@ void write_cohort(const File& file, const Shards& shards, const Context& context
   const Group root = Group::root(file);
   const RootDimensions dimensions = write_root(root, shards.header, Content::cohort, shards.people);
   write_tables(root, dimensions, shards.header, Content::cohort, shards.people);
+  write_regional(root, dimensions.row, shards.header, shards.people);
   std::vector<RowBuffer> buffers;
   for (const ConnectivityLayout& layout : connectivity_layout(shards.header, shards.people)) {
     std::vector<Dataset> datasets = create_connectivity(root, dimensions, shards.people, layout);

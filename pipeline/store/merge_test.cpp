@@ -92,7 +92,7 @@ TEST(Merge, HoldsEveryShardSortedByParticipant) {
 TEST(Merge, OrderOfShardsDoesNotMatterAndBytesAreTheSame) {
   const TestFolder folder;
   auto shards = write_shards(folder, 5, {.regions = 30, .volumes = 300});
-  const CohortHeader header = example::header();
+  const CohortHeader header = example::header({.regions = 30});
   const CohortResults results = example::results(5, header);
   for (const char* name : {"a.part", "b.part"}) {
     (void)merge_shards(shards, folder.path() / name, {"merge", {}}, {});
@@ -247,6 +247,20 @@ TEST(Results, RoundTrip) {
   EXPECT_TRUE(std::isnan(cohort.scores()->value(0, 0)));
   EXPECT_EQ(cohort.scores()->coverage, results.scores.coverage);
   EXPECT_EQ(cohort.reference()->n, results.reference.n);
+  const Eigen::MatrixXd tangent = cohort.connectivity({"rest", "circuits", "tangent"});
+  EXPECT_EQ(tangent(1, 1), 0.25);
+  EXPECT_TRUE(std::isnan(tangent(0, 1)));
+  for (const ConnectivityName& name : cohort.connectivity_names()) {
+    EXPECT_TRUE(name.kind == "fisher_z" || name.kind == "correlation" || name.kind == "tangent")
+        << name.kind;
+  }
+  const auto motion = cohort.qc_fc();
+  ASSERT_EQ(motion.size(), 1U);
+  EXPECT_EQ(motion[0].kind, "fisher_z");
+  EXPECT_EQ(motion[0].r, results.qc_fc[0].r);
+  ASSERT_EQ(motion[0].summary.size(), 2U);
+  EXPECT_EQ(motion[0].summary[0].p_permutation, 0.25);
+  EXPECT_TRUE(std::isnan(motion[0].summary[1].value));
   const auto predictions = cohort.predictions();
   ASSERT_EQ(predictions.size(), 2U);
   const PredictionRecord& regression = predictions[0]; // sorted by target

@@ -267,6 +267,14 @@ PersonRecord CohortReader::person(std::size_t row) const {
       person.connectivity.push_back({name.source, name.atlas, name.kind, {}, n_volumes});
     }
   }
+  for (const RegionalTable& measure : regional()) {
+    const Eigen::VectorXd values = measure.values.row(static_cast<Eigen::Index>(row));
+    person.regional.push_back({measure.source,
+                               measure.atlas,
+                               measure.name,
+                               measure.per_region,
+                               {values.begin(), values.end()}});
+  }
   const MeasuresTable measured = measures();
   const auto r = static_cast<Eigen::Index>(row);
   person.source = measured.source[row];

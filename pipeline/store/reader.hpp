@@ -36,6 +36,13 @@ struct ConnectivityName {
   bool operator==(const ConnectivityName&) const = default;
 };
 
+// One measure of /regional.
+struct RegionalTable {
+  std::string source, atlas, name;
+  bool per_region = true;
+  Eigen::MatrixXd values; // N x R, or N x 1
+};
+
 // Numbers of a text column; missing or not a number is NaN.
 [[nodiscard]] std::vector<double> as_numbers(const std::vector<std::string>& text);
 
@@ -70,6 +77,9 @@ public:
                                                  std::size_t row) const;
   [[nodiscard]] std::vector<std::int32_t>
   connectivity_n_volumes(const ConnectivityName& name) const;
+
+  [[nodiscard]] std::vector<RegionalTable> regional() const;
+  [[nodiscard]] std::vector<QcFcRecord> qc_fc() const; // without covariates and null
 
   // One row with its runs, measures and which connectivity it has, without confounds, series and
   // edges. inputs, stages and resources are those of the whole file.

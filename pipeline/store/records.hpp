@@ -81,6 +81,16 @@ struct ConnectivityRecord {
   int n_volumes = 0;
 };
 
+// A measure of every region, or one number for all of them: of a participant-session, over the
+// runs of one task.
+struct RegionalRecord {
+  std::string source; // task label
+  std::string atlas;
+  std::string name; // "alff", "strength_positive", "global_efficiency", ...
+  bool per_region = true;
+  std::vector<double> values; // R, or one
+};
+
 struct MeasureRecord {
   double value = 0.0;                                    // NaN when missing
   double se = 0.0;                                       // NaN when not known
@@ -117,6 +127,7 @@ struct PersonRecord {
   std::map<std::string, std::string> columns; // admitted columns of participants.tsv, "" missing
   std::vector<RunRecord> runs;
   std::vector<ConnectivityRecord> connectivity;
+  std::vector<RegionalRecord> regional;
   std::string source; // where the task-free measures come from: "rest", "residual" or ""
   std::vector<MeasureRecord> measures; // in the taxonomy's order
   Eigen::MatrixXf error_correlation;   // measures x measures, of their errors; empty when unknown
@@ -205,10 +216,11 @@ struct NotDone {
 
 // Connectivity in the tangent space of the cohort's geometric mean, of one source and atlas.
 struct TangentRecord {
+  using Rows = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   std::string source, atlas;
-  Eigen::MatrixXd edges;    // N x R (R - 1) / 2, upper triangle row by row; NaN without
-  Eigen::MatrixXd diagonal; // N x R
-  Eigen::MatrixXd mean;     // R x R, NaN for regions that someone lacks
+  Rows edges;           // N x R (R - 1) / 2, upper triangle row by row; NaN without
+  Rows diagonal;        // N x R
+  Eigen::MatrixXd mean; // R x R, NaN for regions that someone lacks
   std::int32_t n_people = 0;
 };
 

@@ -139,20 +139,28 @@ void write_predictions(const Group& root, const Dimension& row,
   }
 }
 
-void write_tangents(const File& file, const Dimension& row,
+// The edges are a kind of connectivity; what they were fitted with stands apart.
+void write_tangents(const File& file, const Group& root, const Dimension& row,
                     const std::vector<TangentRecord>& tangents, const std::string& fitted_on) {
+  const Attributes fitted{{"fitted_on", fitted_on}};
   for (const TangentRecord& record : tangents) {
-    const Group group = Group::open(file, "/connectivity/" + safe_name(record.source) + "/" +
+    const Group edges = Group::open(file, "/connectivity/" + safe_name(record.source) + "/" +
                                               safe_name(record.atlas));
-    const Dimension edge = group.existing_dimension("edge");
-    const Dimension region =
-        group.dimension("region", static_cast<std::size_t>(record.mean.rows()));
-    const Dimension other =
-        group.dimension("other_region", static_cast<std::size_t>(record.mean.rows()));
-    const Attributes fitted{{"fitted_on", fitted_on}};
-    group.write("tangent", {row, edge}, record.edges, fitted);
-    group.write("tangent_diagonal", {row, region}, record.diagonal, fitted);
-    group.write("tangent_mean", {region, other}, record.mean, fitted);
+    const Dimension edge = edges.existing_dimension("edge");
+    expect(static_cast<std::size_t>(record.edges.size()), row.size * edge.size, "tangent");
+    edges.write("tangent", {row, edge}, Values(record.edges.data()), fitted);
+    const Group group = root.open_or_create("cohort")
+                            .open_or_create("tangent")
+                            .open_or_create(record.source)
+                            .create(record.atlas);
+    group.attribute("n_people", record.n_people);
+    const auto n_regions = static_cast<std::size_t>(record.mean.rows());
+    expect(static_cast<std::size_t>(record.diagonal.size()), row.size * n_regions,
+           "tangent, diagonal");
+    const Dimension region = group.dimension("region", n_regions);
+    const Dimension other = group.dimension("other_region", n_regions);
+    group.write("mean", {region, other}, record.mean, fitted);
+    group.write("diagonal", {row, region}, Values(record.diagonal.data()), fitted);
   }
 }
 
@@ -225,7 +233,7 @@ void write_cohort_results(const std::filesystem::path& part, const CohortResults
       circuits.overwrite("imputed", Values(row_major(results.imputed)));
     }
     write_predictions(root, row, results.predictions);
-    write_tangents(file, row, results.tangents, results.fitted_on);
+    write_tangents(file, root, row, results.tangents, results.fitted_on);
     write_qc_fc(root, results.qc_fc);
     write_not_done(root, results.not_done);
   }

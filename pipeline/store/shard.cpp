@@ -11,6 +11,7 @@ void write_content(const File& file, const CohortHeader& header, const PersonRec
   const std::span<const PersonRecord> people(&person, 1);
   const RootDimensions dimensions = write_root(root, header, Content::shard, people);
   write_tables(root, dimensions, header, Content::shard, people);
+  write_regional(root, dimensions.row, header, people);
   for (const RunRecord& run : person.runs) {
     write_run(root, run);
     write_carpet(root, run);

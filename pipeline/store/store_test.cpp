@@ -88,6 +88,17 @@ TEST(Shard, RoundTripKeepsEverything) {
     EXPECT_EQ(same->edges, record.edges);
     EXPECT_EQ(same->n_volumes, record.n_volumes);
   }
+  ASSERT_EQ(found.regional.size(), person.regional.size());
+  for (const RegionalRecord& record : person.regional) {
+    const auto same = std::find_if(
+        found.regional.begin(), found.regional.end(), [&](const RegionalRecord& candidate) {
+          return candidate.source == record.source && candidate.atlas == record.atlas &&
+                 candidate.name == record.name;
+        });
+    ASSERT_NE(same, found.regional.end());
+    EXPECT_EQ(same->per_region, record.per_region);
+    EXPECT_EQ(same->values, record.values);
+  }
   EXPECT_EQ(found.stages, person.stages);
   ASSERT_EQ(found.inputs.size(), 2U);
   EXPECT_EQ(found.inputs[1].bytes, 5'000'000'000ULL);

@@ -177,10 +177,26 @@ def edges_of_four_sites(scratch):
     x = np.array([row for _, row in rows])
     fd = np.array([np.nan if motion[person] == "n/a" else float(motion[person]) for person, _ in rows])
     use = np.isfinite(fd)
+    # The files as they are, joined with the people by name: every edge of all four sites.
+    files = sorted(glob.glob(f"{ABIDE}/site-*_fc.tsv.gz"))
+    run("stage", "qc_fc", *files, "--people", f"{ABIDE}/participants.tsv", "--motion", "mean_fd", "--permutations", 9, "--out",
+        scratch.path("all.tsv"), "--summary", scratch.path("all_summary.tsv"), expect=0)
+    _, all_edges, whole = read(scratch.path("all.tsv"))
+    check([e for e, in all_edges] == names, "every edge by name")
     expected = np.array([np.corrcoef(column[use], fd[use])[0, 1] for column in x.T])
     error = np.nanmax(np.abs(values[:, 0] - expected))
     print(f"QC-FC of {x.shape[1]} edges and {len(rows)} people: {error:.1e} from numpy")
     check(error < 1e-5, f"QC-FC: {error}")
+    check(np.nanmax(np.abs(whole[::50, 0] - values[:, 0])) < 1e-6, "the same edges of the files as they are")
+    # A prediction from them: fitted inside the folds, the site left out, of people in another table.
+    text = run("stage", "predict", *files, "--people", f"{ABIDE}/participants.tsv", "--target", "age", "--site", "site", "--model", "ridge",
+               "--features", *names[:400:2], "--cv", "leave_site_out", "--n-permutations", 0, "--n-repeats", 1, "--out",
+               scratch.path("predicted"), expect=0)[1]
+    check("cannot" in text or "does not tell" in text, text)
+    _, who, predicted = read(scratch.path("predicted", "predictions.tsv"))
+    check(len(who) == 265 and np.isfinite(predicted[:, 1]).sum() > 250, f"{predicted.shape}")
+    code, text = run("stage", "predict", *files, "--people", f"{ABIDE}/regions.tsv", "--target", "age", "--out", scratch.path("no"))
+    check(code != 0 and "participant_id" in text, f"{code}: {text}")
 
 
 if not os.path.isdir(RPN) or not os.path.isdir(ABIDE):

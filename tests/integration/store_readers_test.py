@@ -27,6 +27,8 @@ DIMENSIONS = {
     f"/confounds/{RUN}:values": ("time", "confound"),
     "/connectivity/rest/circuits:fisher_z": ("row", "edge"),
     "/connectivity/rest/circuits:edge_a": ("edge",),
+    "/regional/rest/circuits:alff": ("row", "region"),
+    "/regional/rest/circuits:modularity_q": ("row",),
     "/circuits:measures": ("row", "measure"),
     "/circuits:missing_reason": ("row", "measure"),
     "/provenance/inputs:sha256": ("input",),
@@ -40,6 +42,12 @@ COHORT_DIMENSIONS = {
     "/cohort/predictions/age__b_/elastic_net/leave_site_out:fold": ("repeat", "row"),
     "/cohort/predictions/group/logistic/k_fold:set": ("row", "class"),
     "/cohort/predictions/group/logistic/k_fold:by_arm": ("row", "arm"),
+    "/connectivity/rest/circuits:tangent": ("row", "edge"),
+    "/cohort/tangent/rest/circuits:mean": ("region", "other_region"),
+    "/cohort/tangent/rest/circuits:diagonal": ("row", "region"),
+    "/cohort/qc_fc/rest/circuits:r": ("edge",),
+    "/cohort/qc_fc/rest/circuits:summary_value": ("summary",),
+    "/cohort/qc_fc/rest/circuits:median_absolute_r_null": ("median_absolute_r_permutation",),
     "/cohort/not_done:reason": ("entry",),
 }
 

@@ -13,6 +13,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/cli/stages/people_table.hpp"
 #include "pipeline/image_io/byte_source.hpp"
 #include "stages/connectivity/connectivity_matrix.hpp"
 #include "stages/connectivity/tangent.hpp"
@@ -35,20 +36,6 @@ struct Series {
   std::vector<std::string> names;  // of the columns used, each once
   Eigen::MatrixXf values;          // volumes x regions
 };
-
-// A table, gzipped or not.
-bids::Table read_table(const std::string& path) {
-  if (!path.ends_with(".gz")) return bids::read_tsv(path, bids::RepeatedNames::allow);
-  constexpr std::size_t kMostBytes = 4ULL << 30U;
-  image_io::ByteSource source(path);
-  std::string text;
-  std::vector<std::byte> block(1U << 20U);
-  for (std::size_t got = 0; (got = source.read(block)) > 0;) {
-    text.append(reinterpret_cast<const char*>(block.data()), got);
-    if (text.size() > kMostBytes) throw Error(ErrorKind::input, path + ": more than 4 GiB of text");
-  }
-  return bids::parse_tsv(std::move(text), path, bids::RepeatedNames::allow);
-}
 
 // Names that occur more than once get the number of their column, counted from 1, behind them.
 std::vector<std::string> told_apart(const std::vector<std::string>& names) {
@@ -83,7 +70,7 @@ void warn_repeated(const std::string& path, const std::vector<std::string>& name
 }
 
 Series read_series(const std::string& path, const Options& options) {
-  const bids::Table table = read_table(path);
+  const bids::Table table = read_table(path, bids::RepeatedNames::allow);
   const std::vector<std::string> names = told_apart(table.names());
   Series series;
   std::vector<std::size_t> columns;

@@ -22,6 +22,7 @@ namespace regression = nuisance_regression;
 struct Options {
   std::string input, mask, confounds, out;
   std::string smoothed, alff, reho;
+  std::vector<std::string> voxelwise; // series of the same shape, removed besides
   double tr_s = 0.0;
   double smoothing_mm = 0.0;
   int n_dummy = 0;
@@ -41,7 +42,8 @@ regression::Design design_of(const Options& options) {
                                         .confounds = {values.data(), values.rows(), values.cols()},
                                         .keep = {},
                                         .n_dummy = options.n_dummy,
-                                        .tr_s = options.tr_s};
+                                        .tr_s = options.tr_s,
+                                        .n_voxelwise = static_cast<int>(options.voxelwise.size())};
   regression::Design design = regression::make_design(inputs, options.params);
   for (const std::string& name : design.dropped) {
     std::cerr << "warning: column " << bids::display(name, 200) << " is linearly dependent\n";
@@ -59,14 +61,28 @@ void check_length(const Options& options, const regression::Design& design, std:
                                     " rows of " + options.confounds);
 }
 
+std::vector<Eigen::Map<const Eigen::MatrixXf>> views(const std::vector<Eigen::MatrixXf>& series) {
+  std::vector<Eigen::Map<const Eigen::MatrixXf>> out;
+  for (const Eigen::MatrixXf& each : series)
+    out.emplace_back(each.data(), each.rows(), each.cols());
+  return out;
+}
+
 // Volumes not kept stay in a table as n/a: the time axis is whole.
 void denoise_table(const Options& options, const Context& context) {
   const regression::Design design = design_of(options);
   const bids::Table table = bids::read_tsv(options.input);
   Eigen::MatrixXf series = table.matrix().cast<float>();
   check_length(options, design, table.n_rows());
+  std::vector<Eigen::MatrixXf> more;
+  for (const std::string& path : options.voxelwise) {
+    more.push_back(bids::read_tsv(path).matrix(table.names()).cast<float>());
+    if (more.back().rows() == series.rows()) continue;
+    throw Error(ErrorKind::input, path + ": found " + std::to_string(more.back().rows()) +
+                                      " volumes, expected " + std::to_string(series.rows()));
+  }
   regression::run_in_place({series.data(), series.rows(), series.cols()}, design, options.params,
-                           context);
+                           context, views(more));
   bids::write_tsv(options.out, table.names(), series.cast<double>());
 }
 
@@ -76,6 +92,7 @@ void denoise_image(const Options& options, const Context& context) {
   path.bold = options.input;
   path.design = design_of(options);
   path.nuisance = options.params;
+  path.voxelwise.assign(options.voxelwise.begin(), options.voxelwise.end());
   const image_io::NiftiHeader header = image_io::read_header(options.input);
   check_length(options, path.design, static_cast<std::size_t>(header.n_volumes));
   path.mask = image_io::read_mask(options.mask);
@@ -114,6 +131,10 @@ void add_denoise(CLI::App& stage_app) {
   app->add_option("--mask", options->mask, "voxels to denoise, on the grid of the image");
   app->add_option("--confounds", options->confounds, "table with fMRIPrep's column names (TSV)")
       ->required();
+  app->add_option(
+      "--voxelwise", options->voxelwise,
+      "series of the same shape (images, or tables of the same regions) whose value in a "
+      "voxel is removed from that voxel, such as rapidtide's desc-LFO_timeseries");
   app->add_option("--tr", options->tr_s, "repetition time [s]")->required();
   app->add_option("--dummy-scans", options->n_dummy, "volumes before steady state, dropped");
   app->add_option("--out", options->out, "image of the volumes kept, or table of all volumes")

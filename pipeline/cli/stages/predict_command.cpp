@@ -1,5 +1,5 @@
-// boldmill stage predict TABLE.tsv --target COLUMN --model elastic_net --cv leave_site_out --out
-// DIR
+// boldmill stage predict TABLE.tsv... [--people PEOPLE.tsv] --target COLUMN --model elastic_net
+// --cv leave_site_out --out DIR
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -13,6 +13,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/cli/stages/people_table.hpp"
 #include "stages/cohort/penalised_regression.hpp"
 
 namespace boldmill::cli {
@@ -21,7 +22,8 @@ namespace {
 namespace prediction = penalised_regression;
 
 struct Options {
-  std::string table, target, site, person, out;
+  std::vector<std::string> tables;
+  std::string people, target, site, person, out;
   std::string model = "elastic_net";
   std::vector<std::string> features, baseline;
   prediction::Params params;
@@ -66,6 +68,18 @@ Eigen::VectorXd target_of(const bids::Table& table, const std::string& name) {
 
 std::vector<std::string> feature_columns(const Options& options, const bids::Table& table) {
   if (!options.features.empty()) return options.features;
+  if (!options.people.empty()) { // what describes the people is not taken unasked
+    std::vector<std::string> own;
+    const bids::Table first = read_table(options.tables.front());
+    for (const std::string& name : first.names()) {
+      const std::size_t c = table.require(name);
+      const bool key = name == "participant_id" || name == "session_id" || name == options.person;
+      if (!key && name != options.target && name != options.site && table.is_numeric(c)) {
+        own.push_back(name);
+      }
+    }
+    return own;
+  }
   std::set<std::string> other(options.baseline.begin(), options.baseline.end());
   other.insert({options.target, options.site, options.person, "participant_id", "session_id"});
   std::vector<std::string> out;
@@ -199,7 +213,7 @@ void run_predict(Options options) {
   const Context context = process_context();
   if (options.model == "ridge") options.params.alphas = {0.0};
   if (options.model == "lasso") options.params.alphas = {1.0};
-  const bids::Table table = bids::read_tsv(options.table);
+  const bids::Table table = read_people_table(options.tables, options.people);
   const prediction::Inputs inputs = read_inputs(options, table);
   std::cerr << "note: a table does not tell whether its columns were standardised, harmonised or "
                "imputed on all rows; if they were, what follows is optimistic\n";
@@ -224,7 +238,12 @@ void run_predict(Options options) {
 void add_predict(CLI::App& stage_app) {
   const auto options = std::make_shared<Options>();
   CLI::App* app = stage_app.add_subcommand("predict", std::string(prediction::kStage.summary));
-  app->add_option("table", options->table, "a row per person or session (TSV)")->required();
+  app->add_option("table", options->tables,
+                  "a row per person or session (.tsv, .tsv.gz); of several files with the same "
+                  "columns the rows of all")
+      ->required();
+  app->add_option("--people", options->people,
+                  "more columns, joined by participant_id (and session_id): participants.tsv");
   app->add_option("--target", options->target, "column to predict: numbers, or two classes")
       ->required();
   app->add_option("--model", options->model, "elastic_net tries `alphas`; ridge and lasso fix them")

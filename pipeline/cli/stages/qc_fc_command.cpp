@@ -6,22 +6,31 @@
 
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/cli/stages/people_table.hpp"
 #include "stages/denoise/qc_fc.hpp"
 
 namespace boldmill::cli {
 namespace {
 
 struct Options {
-  std::string edges, people, motion, distance, out, summary;
+  std::vector<std::string> edges;
+  std::string people, motion, distance, out, summary;
   std::vector<std::string> covariates;
   qc_fc::Params params;
 };
 
 void run_qc_fc(const Options& options) {
   const Context context = process_context();
-  const bids::Table table = bids::read_tsv(options.edges);
-  const Eigen::MatrixXf edges = table.matrix().cast<float>();
-  const bids::Table people = bids::read_tsv(options.people);
+  // With participant_id in both the tables are joined by it, else by their order.
+  const bids::Table first = read_table(options.edges.front());
+  const bool by_name = first.has("participant_id");
+  const bids::Table table = read_people_table(options.edges, by_name ? options.people : "");
+  std::vector<std::string> names;
+  for (const std::string& name : first.names()) {
+    if (name != "participant_id" && name != "session_id") names.push_back(name);
+  }
+  const Eigen::MatrixXf edges = table.matrix(names).cast<float>();
+  const bids::Table people = by_name ? table : bids::read_tsv(options.people);
   qc_fc::Inputs inputs{.edges = {edges.data(), edges.rows(), edges.cols()}};
   inputs.motion = people.matrix({options.motion});
   if (!options.covariates.empty()) inputs.covariates = people.matrix(options.covariates);
@@ -34,7 +43,7 @@ void run_qc_fc(const Options& options) {
     return std::span<const double>(v.data(), static_cast<std::size_t>(v.size()));
   };
   bids::TableWriter()
-      .text("edge", table.names())
+      .text("edge", names)
       .numbers("r", span(out.r))
       .numbers("p", span(out.p))
       .write(options.out);
@@ -58,9 +67,14 @@ void add_qc_fc(CLI::App& stage_app) {
   const auto options = std::make_shared<Options>();
   CLI::App* app =
       stage_app.add_subcommand(std::string(qc_fc::kStage.name), std::string(qc_fc::kStage.summary));
-  app->add_option("edges", options->edges, "one row a person, one column an edge (TSV)")
+  app->add_option("edges", options->edges,
+                  "one row a person, one column an edge (.tsv, .tsv.gz); several files have the "
+                  "same columns")
       ->required();
-  app->add_option("--people", options->people, "one row a person, in the same order (TSV)")
+  app->add_option(
+         "--people", options->people,
+         "one row a person (TSV): joined by participant_id where the edges have it, else in the "
+         "same order")
       ->required();
   app->add_option("--motion", options->motion, "column of the people: mean FD [mm]")->required();
   app->add_option("--covariates", options->covariates, "numeric columns of the people")
