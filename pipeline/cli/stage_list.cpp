@@ -26,6 +26,7 @@ void add_regions(CLI::App& stage_app);
 void add_multi_echo(CLI::App& stage_app);
 void add_slice_timing(CLI::App& stage_app);
 void add_carpet(CLI::App& stage_app);
+void add_combat(CLI::App& stage_app);
 void add_compcor(CLI::App& stage_app);
 void add_despike(CLI::App& stage_app);
 void add_motion_filter(CLI::App& stage_app);
@@ -79,6 +80,7 @@ void add_stages(CLI::App& stage_app) {
                                          add_signal_quality,
                                          add_glm,
                                          add_qc_fc,
+                                         add_combat,
                                          add_predict};
   for (const AddStage add : kStages) add(stage_app);
 }

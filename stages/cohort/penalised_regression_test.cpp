@@ -7,6 +7,7 @@
 #include <cmath>
 #include <set>
 
+#include "stages/cohort/combat.hpp"
 #include "stages/cohort/kernels/cross_validation.hpp"
 #include "stages/core/random.hpp"
 
@@ -124,6 +125,31 @@ TEST(PenalisedRegression, NothingHeldOutReachesTheModel) {
     return models(inputs, steps).first;
   };
   EXPECT_NE(leaky(in)[2].fit.beta, leaky(moved)[2].fit.beta);
+}
+
+// ComBat inside the fold, and the same check finds ComBat fitted on everybody.
+TEST(PenalisedRegression, HarmonisationOfHeldOutRowsReachesNothing) {
+  Inputs in = simulated(60, 0.5, 4);
+  for (int i = 0; i < 60; ++i) in.rows.batch.push_back(i % 3);
+  const auto split = cohort::k_fold(60, 5, {}, {}, 1);
+  Inputs moved = in;
+  for (Eigen::Index row = 0; row < 60; ++row) {
+    if (split.fold[static_cast<std::size_t>(row)] == 2) moved.rows.x.row(row).array() += 20.0;
+  }
+  const auto model = [&](const Inputs& inputs, const cohort::LearningStep& harmonise) {
+    std::vector<cohort::LearningStep> steps = default_steps();
+    steps.insert(steps.begin(), harmonise);
+    cohort::Learner learner{.steps = &steps, .alphas = {0.0}, .n_lambdas = 8, .n_inner_folds = 3};
+    const cohort::Sample sample{inputs.rows, inputs.target, {}};
+    return cohort::cross_validate(learner, sample, split, 1, {}).models[2].fit.beta;
+  };
+  const cohort::LearningStep honest = combat::step({});
+  EXPECT_EQ(model(in, honest), model(moved, honest));
+  const auto leaky = [&](const Inputs& inputs) {
+    const auto everybody = combat::step({}).fit(inputs.rows);
+    return cohort::LearningStep{"leak", [everybody](const cohort::Rows&) { return everybody; }};
+  };
+  EXPECT_NE(model(in, leaky(in)), model(moved, leaky(moved)));
 }
 
 TEST(PenalisedRegression, PermutationPIsUniformWithoutSignal) {

@@ -14,6 +14,9 @@
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
 #include "pipeline/cli/stages/people_table.hpp"
+#include "pipeline/cli/stages/table_columns.hpp"
+#include "stages/cohort/combat.hpp"
+#include "stages/cohort/kernels/association.hpp"
 #include "stages/cohort/penalised_regression.hpp"
 
 namespace boldmill::cli {
@@ -25,7 +28,8 @@ struct Options {
   std::vector<std::string> tables;
   std::string people, target, site, person, out;
   std::string model = "elastic_net";
-  std::vector<std::string> features, baseline;
+  std::string harmonise = "none";
+  std::vector<std::string> features, baseline, harmonise_covariates;
   prediction::Params params;
 };
 
@@ -81,6 +85,7 @@ std::vector<std::string> feature_columns(const Options& options, const bids::Tab
     return own;
   }
   std::set<std::string> other(options.baseline.begin(), options.baseline.end());
+  other.insert(options.harmonise_covariates.begin(), options.harmonise_covariates.end());
   other.insert({options.target, options.site, options.person, "participant_id", "session_id"});
   std::vector<std::string> out;
   for (std::size_t c = 0; c < table.n_columns(); ++c) {
@@ -118,6 +123,36 @@ Eigen::MatrixXd baseline_columns(const bids::Table& table, const std::vector<std
   return out;
 }
 
+// ComBat in front of the default steps, fitted in every fold. A held-out site passes unchanged: no
+// adaptation to it.
+void add_harmonisation(const Options& options, const bids::Table& table,
+                       prediction::Inputs& inputs) {
+  if (options.harmonise == "none") return;
+  if (options.site.empty()) {
+    throw Error(ErrorKind::usage, "--harmonise: expected --site COLUMN as well");
+  }
+  for (const std::string& name : options.harmonise_covariates) {
+    if (name != options.target) continue;
+    throw Error(ErrorKind::usage, "--harmonise-covariates: " + name +
+                                      " is the target, and the target is never a covariate of "
+                                      "harmonisation");
+  }
+  CovariateColumns covariates = covariate_columns(table, options.harmonise_covariates);
+  inputs.rows.covariates = std::move(covariates.x);
+  inputs.rows.covariate_names = std::move(covariates.names);
+  inputs.steps = prediction::default_steps();
+  inputs.steps.insert(inputs.steps.begin(),
+                      combat::step({.single_member = "location", .unseen = "unchanged"}));
+}
+
+void report_site(const Options& options, const prediction::Inputs& inputs) {
+  if (options.site.empty()) return;
+  const auto found = cohort::group_outcome(inputs.rows.batch, inputs.target);
+  std::cerr << "association of " << options.site << " with " << options.target
+            << ": share of variance between sites " << found.value << ", p " << found.p_value
+            << ", n " << found.n << '\n';
+}
+
 prediction::Inputs read_inputs(const Options& options, const bids::Table& table) {
   prediction::Inputs inputs;
   inputs.rows.names = feature_columns(options, table);
@@ -145,6 +180,8 @@ prediction::Inputs read_inputs(const Options& options, const bids::Table& table)
   if (!options.baseline.empty()) {
     inputs.baselines.push_back({"covariates", baseline_columns(table, options.baseline)});
   }
+  add_harmonisation(options, table, inputs);
+  report_site(options, inputs);
   return inputs;
 }
 
@@ -255,6 +292,12 @@ void add_predict(CLI::App& stage_app) {
   app->add_option("--person", options->person,
                   "column whose equal values never share training and test rows [participant_id]");
   app->add_option("--baseline", options->baseline, "columns of the model to beat, e.g. age sex");
+  app->add_option("--harmonise", options->harmonise, "take sites out of the features in every fold")
+      ->check(CLI::IsMember({"none", "combat"}))
+      ->capture_default_str();
+  app->add_option("--harmonise-covariates", options->harmonise_covariates,
+                  "columns whose effect harmonisation keeps; never the target")
+      ->delimiter(',');
   app->add_option("--out", options->out, "folder of predictions, metrics and coefficients (TSV)")
       ->required();
   add_params(*app, options->params);

@@ -8,6 +8,8 @@ Rows Rows::select(const std::vector<Eigen::Index>& rows) const {
   Rows out;
   out.x = x(rows, Eigen::all);
   out.names = names;
+  if (covariates.cols() > 0) out.covariates = covariates(rows, Eigen::all);
+  out.covariate_names = covariate_names;
   for (const Eigen::Index row : rows) {
     const auto r = static_cast<std::size_t>(row);
     if (!is_reference.empty()) out.is_reference.push_back(is_reference[r]);

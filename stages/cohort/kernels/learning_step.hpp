@@ -13,10 +13,12 @@ namespace boldmill::cohort {
 
 // Rows of a cohort table, the same number in every member that is not empty.
 struct Rows {
-  Eigen::MatrixXd x;                      // n x p, NaN missing
-  std::vector<std::string> names;         // p
-  std::vector<std::uint8_t> is_reference; // n, 1 = healthy control; empty: unknown
-  std::vector<int> batch;                 // n, site or scanner, -1 missing; empty: unknown
+  Eigen::MatrixXd x;                        // n x p, NaN missing
+  std::vector<std::string> names;           // p
+  std::vector<std::uint8_t> is_reference;   // n, 1 = healthy control; empty: unknown
+  std::vector<int> batch;                   // n, site or scanner, -1 missing; empty: unknown
+  Eigen::MatrixXd covariates;               // n x q, what harmonisation keeps; may have no columns
+  std::vector<std::string> covariate_names; // q
 
   [[nodiscard]] Rows select(const std::vector<Eigen::Index>& rows) const;
 };
