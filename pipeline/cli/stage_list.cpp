@@ -4,6 +4,7 @@ namespace boldmill::cli {
 
 // Defined in pipeline/cli/stages.
 void add_affine(CLI::App& stage_app);
+void add_biotypes(CLI::App& stage_app);
 void add_bias_field(CLI::App& stage_app);
 void add_bold_mask(CLI::App& stage_app);
 void add_bold_resampling(CLI::App& stage_app);
@@ -81,6 +82,7 @@ void add_stages(CLI::App& stage_app) {
                                          add_glm,
                                          add_qc_fc,
                                          add_combat,
+                                         add_biotypes,
                                          add_predict};
   for (const AddStage add : kStages) add(stage_app);
 }

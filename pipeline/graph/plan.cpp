@@ -8,6 +8,7 @@
 #include "pipeline/graph/bold_run.hpp"
 #include "pipeline/graph/dense_run.hpp"
 #include "pipeline/graph/derived_run.hpp"
+#include "pipeline/image_io/cifti.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/bias_field.hpp"
 #include "stages/anatomy/brain_mask.hpp"
@@ -88,14 +89,18 @@ std::size_t plan_derived(const Study& study, const DerivedSource& source, PlanNo
   node.stages = {"derived_run", versioned(extraction::kStage)};
   node.problem.clear();
   if (study.config.input.file_format == "cifti" && source.files.dense) {
-    const auto peak = capture(
-        [&] { return dense_run_peak_bytes(study, source.index->absolute(*source.files.dense)); });
+    std::size_t n_volumes = 0;
+    const auto peak = capture([&] {
+      const std::filesystem::path series = source.index->absolute(*source.files.dense);
+      n_volumes = image_io::read_dense_shape(series).n_volumes;
+      return dense_run_peak_bytes(study, series);
+    });
     if (const auto* failure = std::get_if<Failure>(&peak)) {
       node.problem = failure->message;
     } else {
       node.peak_bytes = std::get<std::size_t>(peak);
     }
-    return;
+    return n_volumes;
   }
   if (!source.files.bold) {
     node.problem = source.files.missing.empty() ? "" : source.files.missing.front();

@@ -10,6 +10,7 @@
 #include "stages/cohort/kernels/elastic_net.hpp"
 #include "stages/cohort/kernels/folds.hpp"
 #include "stages/cohort/kernels/metrics.hpp"
+#include "stages/cohort/kernels/rank_tests.hpp"
 #include "stages/cohort/standardisation.hpp"
 #include "stages/cohort/test_data.hpp"
 
@@ -212,6 +213,66 @@ TEST(Standardisation, UsesControlsWhenThereAreEnough) {
   EXPECT_FALSE(standardisation::fit(x, controls, {.reference = "controls", .min_controls = 4})
                    .used_controls);
   EXPECT_THROW((void)standardisation::apply(model, x.leftCols(1)), Error);
+}
+
+// R 4.2.2: wilcox.test(x, mu = 0.5, conf.int = TRUE), exact.
+TEST(SignedRank, ExactIsThatOfR) {
+  const std::vector<double> x = {1.3, -0.4,  2.2,  0.9,  3.1, -1.7, 0.25,
+                                 4.4, -0.05, 1.15, 2.75, 0.6, kNaN};
+  const SignedRank out = signed_rank(x, 0.5);
+  EXPECT_TRUE(out.exact);
+  EXPECT_EQ(out.statistic, 56.0);
+  EXPECT_NEAR(out.p_value, 0.20361328125, 1e-10);
+  EXPECT_NEAR(out.hodges_lehmann, 1.1625, 1e-12);
+  EXPECT_NEAR(out.lower, 0.1, 1e-12);
+  EXPECT_NEAR(out.upper, 2.325, 1e-12);
+  // (56 - 39) / sqrt(12 * 13 * 25 / 24) over sqrt(12)
+  EXPECT_NEAR(out.z, 17.0 / std::sqrt(162.5), 1e-12);
+  EXPECT_NEAR(out.r, 17.0 / std::sqrt(162.5 * 12.0), 1e-12);
+}
+
+// Ties and a zero; 80 values. R's estimates are roots to 1e-4: the Walsh averages they approach.
+TEST(SignedRank, NormalIsThatOfR) {
+  const std::vector<double> y = {1, 2, 2, 3, 3, 3, 5, 8, -1, -1, 0, 4, 2, 2, 6, 7, -3};
+  const SignedRank tied = signed_rank(y, 2.0);
+  EXPECT_FALSE(tied.exact);
+  EXPECT_EQ(tied.n, 13);
+  EXPECT_EQ(tied.statistic, 55.5);
+  EXPECT_NEAR(tied.p_value, 0.504657012686059, 1e-10);
+  EXPECT_EQ(tied.hodges_lehmann, 3.0); // R: 2.999978
+  EXPECT_NEAR(tied.lower, 0.499994667905948, 1e-4);
+  EXPECT_NEAR(tied.upper, 4.9999424982282, 1e-4);
+  std::vector<double> z;
+  for (int i = 0; i < 80; ++i) z.push_back((i * 37 % 101) / 7.0 - 5.0);
+  const SignedRank many = signed_rank(z, 1.0);
+  EXPECT_EQ(many.statistic, 2048.5);
+  EXPECT_NEAR(many.p_value, 0.0221845643513083, 1e-10);
+  EXPECT_NEAR(many.hodges_lehmann, 15.0 / 7.0, 1e-12); // R: 2.142857
+  EXPECT_NEAR(many.lower, 1.14288627919625, 1e-4);
+  EXPECT_NEAR(many.upper, 3.14289332369721, 1e-4);
+}
+
+TEST(SignedRank, MirrorsAndEdges) {
+  const std::vector<double> x = {0.4, -1.0, 2.5, 0.7};
+  const std::vector<double> mirrored = {-0.4, 1.0, -2.5, -0.7};
+  const SignedRank a = signed_rank(x, 0.1);
+  const SignedRank b = signed_rank(mirrored, -0.1);
+  EXPECT_EQ(a.p_value, b.p_value);
+  EXPECT_DOUBLE_EQ(a.z, -b.z);
+  EXPECT_DOUBLE_EQ(a.hodges_lehmann, -b.hodges_lehmann);
+  const std::vector<double> same = {1.0, 1.0};
+  EXPECT_EQ(signed_rank(same, 1.0).p_value, 1.0);
+  EXPECT_TRUE(std::isnan(signed_rank(same, 1.0).z));
+}
+
+// R: chisq.test(matrix(c(a, c, b, d), 2))
+TEST(TwoByTwo, IsThatOfR) {
+  const TwoByTwo out = two_by_two(12, 7, 5, 16);
+  EXPECT_NEAR(out.statistic, 4.81228647065234, 1e-10);
+  EXPECT_NEAR(out.p_value, 0.0282575285263613, 1e-10);
+  EXPECT_NEAR(out.odds_ratio, 12.0 * 16.0 / 35.0, 1e-12);
+  EXPECT_EQ(two_by_two(3, 3, 4, 5).p_value, 1.0);
+  EXPECT_TRUE(std::isnan(two_by_two(3, 0, 4, 0).p_value));
 }
 
 } // namespace
