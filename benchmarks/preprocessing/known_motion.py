@@ -97,4 +97,5 @@ def main():
                   f"95th percentile {np.quantile(errors, .95):.4f} mm")
 
 
-main()
+if __name__ == "__main__":
+    main()

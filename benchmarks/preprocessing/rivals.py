@@ -1,11 +1,10 @@
-"""Normalisation beside ANTs: the same images, in the same run.
+"""ANTs and dipy on the same images; run by the rivals' Python, answers with one line of JSON.
 
-  rivals.py T1W_CORRECTED MASK TEMPLATE OUR_XFM.h5 OUR_SECONDS FOLDER
-
-Both tools see the masked T1w and the template at 2 mm. Tissue classes come from one independent segmenter (Atropos,
-three classes by K-means start) on each of the two images; the classes of the T1w are carried to the template by both
-tools' transforms and compared with the template's own: Dice per class and its mean.
+  rivals.py affine BRAIN MASK TEMPLATE OUR_AFFINE.txt OUR_HEAD_AFFINE.txt
+  rivals.py prepare T1W MASK TEMPLATE PREFIX          writes the 2 mm images that both tools see
+  rivals.py normalisation PREFIX OUR_WARP.h5
 """
+import json
 import sys
 import time
 
@@ -13,57 +12,98 @@ import ants
 import nibabel as nib
 import numpy as np
 
+FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
-def read_by_sform(path):
+
+def read(path):
     """ITK takes the qform, and that of the default template has no origin."""
     affine = nib.load(path).affine
+    image = ants.image_read(path)
     if np.count_nonzero(affine[:3, :3] - np.diag(np.diag(affine)[:3])):
-        return ants.image_read(path)
+        return image
     signs = np.sign(np.diag(affine)[:3])
-    return ants.from_numpy(ants.image_read(path).numpy(), origin=(affine[:3, 3] * [-1, -1, 1]).tolist(),
+    return ants.from_numpy(image.numpy(), origin=(affine[:3, 3] * [-1, -1, 1]).tolist(),
                            spacing=np.abs(np.diag(affine)[:3]).tolist(), direction=np.diag(signs * [-1, -1, 1]))
+
+
+def overlap(a, b):
+    a, b = a.numpy() > 0.5, b.numpy() > 0.5
+    return float(2.0 * np.sum(a & b) / (a.sum() + b.sum()))
+
+
+def dipy_affine(fixed_path, moving_path, folder):
+    """dipy's usual chain: centres of mass, translation, rigid, affine by mutual information."""
+    from dipy.align.imaffine import AffineRegistration, MutualInformationMetric, transform_centers_of_mass
+    from dipy.align.transforms import AffineTransform3D, RigidTransform3D, TranslationTransform3D
+    fixed, moving = nib.load(fixed_path), nib.load(moving_path)
+    f, m = fixed.get_fdata(), moving.get_fdata()
+    begun = time.monotonic()
+    found = transform_centers_of_mass(f, fixed.affine, m, moving.affine)
+    registration = AffineRegistration(metric=MutualInformationMetric(nbins=32, sampling_proportion=None),
+                                      level_iters=[10000, 1000, 100], sigmas=[3.0, 1.0, 0.0], factors=[4, 2, 1], verbosity=0)
+    for kind in (TranslationTransform3D, RigidTransform3D, AffineTransform3D):
+        found = registration.optimize(f, m, kind(), None, fixed.affine, moving.affine, starting_affine=found.affine)
+    seconds = time.monotonic() - begun
+    lps = FLIP @ found.affine @ FLIP  # fixed to moving
+    transform = ants.create_ants_transform(transform_type="AffineTransform", matrix=lps[:3, :3], translation=lps[:3, 3])
+    ants.write_transform(transform, f"{folder}_dipy.mat")
+    return f"{folder}_dipy.mat", seconds
+
+
+def affine(brain_path, mask_path, template_path, ours, ours_head):
+    brain, mask, fixed = ants.image_read(brain_path), ants.image_read(mask_path), read(template_path)
+    begun = time.monotonic()
+    found = ants.registration(fixed, brain, "Affine", random_seed=1)
+    seconds = {"antspyx Affine": time.monotonic() - begun}
+    fixed_path = brain_path.replace("_brain.nii.gz", "_template.nii.gz")
+    ants.image_write(fixed, fixed_path)
+    dipy, seconds["dipy affine"] = dipy_affine(fixed_path, brain_path, brain_path[:-7])
+    inside = ants.threshold_image(fixed, 1e-3, None)
+    dice, r = {}, {}
+    maps = {"boldmill, brain": [ours], "boldmill, head with skull": [ours_head], "antspyx Affine": found["fwdtransforms"], "dipy affine": [dipy]}
+    for tool, transforms in maps.items():
+        dice[tool] = overlap(ants.apply_transforms(fixed, mask, transforms, interpolator="nearestNeighbor"), inside)
+        warped = ants.apply_transforms(fixed, brain, transforms).numpy()
+        r[tool] = float(np.corrcoef(warped[inside.numpy() > 0], fixed.numpy()[inside.numpy() > 0])[0, 1])
+    return {"dice": dice, "r": r, "seconds": seconds}
+
+
+def prepare(t1w_path, mask_path, template_path, prefix):
+    t1w, mask = ants.image_read(t1w_path), ants.image_read(mask_path)
+    names = {k: f"{prefix}_{k}.nii.gz" for k in ("fixed", "moving", "fixed_mask", "moving_mask")}
+    fixed = ants.resample_image(read(template_path), (2, 2, 2), False, 0)
+    moving = ants.resample_image(t1w * mask, (2, 2, 2), False, 0)
+    ants.image_write(fixed, names["fixed"])
+    ants.image_write(moving, names["moving"])
+    ants.image_write(ants.threshold_image(fixed, 1e-3, None), names["fixed_mask"])
+    ants.image_write(ants.threshold_image(moving, 1e-3, None), names["moving_mask"])
+    return names
 
 
 def classes(image, mask):
     ceiling = np.quantile(image.numpy()[mask.numpy() > 0], 0.995)  # else one class is vessels and fat alone
     image = image.new_image_like(np.minimum(image.numpy(), ceiling))
-    found = ants.atropos(a=image, x=mask, i="kmeans[3]", m="[0.2,1x1x1]", c="[5,0]")
-    return found["segmentation"]
+    return ants.atropos(a=image, x=mask, i="kmeans[3]", m="[0.2,1x1x1]", c="[5,0]")["segmentation"]
 
 
-def dice(a, b):
+def dice_of_classes(a, b):
     a, b = a.numpy(), b.numpy()
-    return [2.0 * np.sum((a == k) & (b == k)) / (np.sum(a == k) + np.sum(b == k)) for k in (1, 2, 3)]
+    return [float(2.0 * np.sum((a == k) & (b == k)) / (np.sum(a == k) + np.sum(b == k))) for k in (1, 2, 3)]
 
 
-def main():
-    t1w_path, mask_path, template_path, ours, seconds, folder = sys.argv[1:]
-    t1w, mask = ants.image_read(t1w_path), ants.image_read(mask_path)
-    template = read_by_sform(template_path)
-    t1w = t1w * mask
-    fixed = ants.resample_image(template, (2, 2, 2), False, 0)
-    moving = ants.resample_image(t1w, (2, 2, 2), False, 0)
-    moving_mask = ants.threshold_image(moving, 1e-3, None)
-    fixed_mask = ants.threshold_image(fixed, 1e-3, None)
+def normalisation(prefix, ours):
+    """Rigid, affine and SyN with cross-correlation against our command of the same content."""
+    fixed, moving, fixed_mask, moving_mask = (ants.image_read(f"{prefix}_{k}.nii.gz") for k in ("fixed", "moving", "fixed_mask", "moving_mask"))
     begun = time.monotonic()
     found = ants.registration(fixed, moving, "SyNCC", random_seed=1)
-    ants_s = time.monotonic() - begun
-    theirs = found["fwdtransforms"]
-    fixed_classes = classes(fixed, fixed_mask)
-    moving_classes = classes(moving, moving_mask)
-    rows = []
-    for name, transforms in (("ANTs SyNCC", theirs), ("boldmill", [ours])):
+    seconds = time.monotonic() - begun
+    fixed_classes, moving_classes = classes(fixed, fixed_mask), classes(moving, moving_mask)
+    out = {"seconds": seconds}
+    for name, transforms in (("theirs", found["fwdtransforms"]), ("ours", [ours])):
         carried = ants.apply_transforms(fixed, moving_classes, transforms, interpolator="genericLabel")
-        warped = ants.apply_transforms(fixed, moving, transforms)
-        inside = fixed_mask.numpy() > 0
-        r = np.corrcoef(warped.numpy()[inside], fixed.numpy()[inside])[0, 1]
-        rows.append((name, dice(carried, fixed_classes), r))
-    jacobian = ants.create_jacobian_determinant_image(fixed, theirs[0]).numpy()
-    print("normalisation at 2 mm | Dice of three Atropos classes (mean) | r with the template | s")
-    for (name, d, r), s in zip(rows, (ants_s, float(seconds))):
-        print(f"{name} | {d[0]:.3f} {d[1]:.3f} {d[2]:.3f} ({np.mean(d):.3f}) | {r:.4f} | {s:.1f}")
-    print(f"difference of mean Dice (ours - theirs) {np.mean(rows[1][1]) - np.mean(rows[0][1]):+.4f}, target >= -0.005; "
-          f"{ants_s / float(seconds):.1f} times faster, target >= 8; ANTs' smallest Jacobian {jacobian.min():.2f}")
+        out[name] = dice_of_classes(carried, fixed_classes)
+    out["jacobian"] = float(ants.create_jacobian_determinant_image(fixed, found["fwdtransforms"][0]).numpy()[fixed_mask.numpy() > 0].min())
+    return out
 
 
-main()
+print(json.dumps({"affine": affine, "prepare": prepare, "normalisation": normalisation}[sys.argv[1]](*sys.argv[2:])))

@@ -3,15 +3,17 @@
 //   robustness PEOPLE_FOLDER TEMPLATE.nii.gz [MOST_PEOPLE]
 // PEOPLE_FOLDER is a BIDS folder with sub-*/anat/*_T1w.nii.gz and sub-*/func/*_bold.nii.gz (a
 // simulated cohort, or real people). Per person: 4 clean cases (BOLD header moved by up to 10 mm
-// and 8 degrees) and 7 faulty ones of BOLD or T1w. Right: RMS displacement over an 80 mm sphere
-// from the pose of the untouched pair, moved by the known change, below 3 mm. Flagged: the stage
-// says doubtful (or, for the T1w, a rotation above 60 degrees against the header).
+// and 8 degrees), 12 faulty ones of BOLD or T1w, and two that promise nothing (both images
+// exchanged, another person's T1w). Right: RMS displacement over an 80 mm sphere from the pose of
+// the untouched pair, moved by the known change, below 3 mm. Flagged: the stage says doubtful (or,
+// for the T1w, a rotation above 60 degrees against the header).
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <numbers>
+#include <vector>
 
+#include "benchmarks/preprocessing/damage.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/affine.hpp"
 #include "stages/anatomy/bias_field.hpp"
@@ -26,6 +28,7 @@
 #include "stages/functional/kernels/mirror_evidence.hpp"
 
 using namespace boldmill;
+using namespace boldmill::damage;
 namespace fs = std::filesystem;
 
 namespace {
@@ -36,6 +39,7 @@ struct Tally {
   int n = 0, right = 0, flagged = 0, wrong_unflagged = 0;
 };
 std::map<std::string, Tally> tallies;
+std::map<std::string, std::vector<double>> mirror_gains; // of T1w images against the template
 
 void count(const std::string& kind, const std::string& who, bool right, bool flagged,
            const std::string& detail) {
@@ -46,7 +50,8 @@ void count(const std::string& kind, const std::string& who, bool right, bool fla
   tally.wrong_unflagged += !right && !flagged ? 1 : 0;
   const bool expected = kind == "clean"             ? right && !flagged
                         : kind == "sides exchanged" ? flagged
-                                                    : right || flagged;
+                        : kind.starts_with("evidence:") ? true
+                                                         : right || flagged;
   if (!expected) std::printf("%s, %s: %s\n", kind.c_str(), who.c_str(), detail.c_str());
 }
 
@@ -83,22 +88,6 @@ coregistration::Outputs align(const Person& person, const Volume& boldref) {
 
 Eigen::Vector3d center_of(const Volume& image) { return center_of_mass_mm(image); }
 
-Affine random_move(Random& random, double mm, double degrees, const Eigen::Vector3d& center) {
-  Eigen::Vector3d shift, turn;
-  for (int a = 0; a < 3; ++a) {
-    shift[a] = random.normal();
-    turn[a] = random.normal();
-  }
-  shift *= mm / shift.norm();
-  turn *= degrees * std::numbers::pi / 180.0 / turn.norm();
-  return rigid_matrix({shift, turn}, center);
-}
-
-Volume with_header(Volume image, const Affine& moved) {
-  image.grid.affine = moved * image.grid.affine;
-  return image;
-}
-
 void judge(const std::string& kind, const Person& person, const Volume& boldref,
            const Affine& moved) {
   try {
@@ -115,58 +104,6 @@ void judge(const std::string& kind, const Person& person, const Volume& boldref,
   }
 }
 
-Volume
-exchanged(Volume image) { // voxels reversed along the axis nearest to x, under the same header
-  int axis = 0;
-  for (int a = 1; a < 3; ++a) {
-    if (std::abs(image.grid.affine(0, a)) > std::abs(image.grid.affine(0, axis))) axis = a;
-  }
-  const Volume source = image;
-  for (std::size_t v = 0; v < image.data.size(); ++v) {
-    auto at = image.grid.coordinates(v);
-    auto& i = at[static_cast<std::size_t>(axis)];
-    i = image.grid.shape[static_cast<std::size_t>(axis)] - 1 - i;
-    image.data[v] = source.data[source.grid.index(at[0], at[1], at[2])];
-  }
-  return image;
-}
-
-Volume slab(const Volume& image, double share) { // the lower part of the slices
-  Volume out = image;
-  out.grid.shape[2] = std::max(8, static_cast<int>(share * image.grid.shape[2]));
-  const int from = (image.grid.shape[2] - out.grid.shape[2]) / 2;
-  out.grid.affine.topRightCorner<3, 1>() = image.grid.to_mm(Eigen::Vector3d(0.0, 0.0, from));
-  const auto begin = image.data.begin() + static_cast<std::ptrdiff_t>(image.grid.index(0, 0, from));
-  out.data.assign(begin, begin + static_cast<std::ptrdiff_t>(out.grid.n_voxels()));
-  return out;
-}
-
-Volume noisy(Volume image, double share, Random& random) {
-  double mean = 0.0;
-  std::size_t n = 0;
-  for (const float v : image.data)
-    mean += static_cast<double>(v) / static_cast<double>(image.data.size());
-  double bright = 0.0;
-  for (const float v : image.data) {
-    if (static_cast<double>(v) > mean) {
-      bright += static_cast<double>(v);
-      ++n;
-    }
-  }
-  const double sd = share * bright / static_cast<double>(n);
-  for (float& v : image.data) {
-    v = static_cast<float>(
-        std::hypot(static_cast<double>(v) + sd * random.normal(), sd * random.normal()));
-  }
-  return image;
-}
-
-Affine quarter_turn(int which, const Eigen::Vector3d& center) {
-  Eigen::Vector3d turn = Eigen::Vector3d::Zero();
-  turn[which % 3] = (which / 3 % 2 == 0 ? 1.0 : -1.0) * std::numbers::pi / 2.0;
-  return rigid_matrix({Eigen::Vector3d::Zero(), turn}, center);
-}
-
 void judge_t1w(const std::string& kind, const Person& person, const Volume& t1w,
                const Affine& moved, const Template& target) {
   try {
@@ -176,13 +113,49 @@ void judge_t1w(const std::string& kind, const Person& person, const Volume& t1w,
     const double error = rms_displacement_mm(fit.t1w_to_template, expected, center_of(t1w), 80.0);
     const bool flagged = fit.header_rotation_deg > 60.0;
     count(kind, person.name, error < kRightMm, flagged, std::to_string(error) + " mm");
+    mirror_gains["T1w as it is"].push_back(fit.mirror_gain);
   } catch (const Error& error) {
     count(kind, person.name, false, true, error.what());
   }
 }
 
-void run_person(const Person& person, const Template& target, int number) {
-  Random random(static_cast<std::uint64_t>(100 + number));
+// The same shrunken brain in both images.
+void judge_atrophy(const Person& person, const Template& target) {
+  const Eigen::Vector3d center =
+      (person.to_template.inverse() * Eigen::Vector4d(0.0, -10.0, 14.0, 1.0)).head<3>();
+  double bright = 0.0;
+  for (const std::size_t v : indices_of(person.t1w_mask)) {
+    bright = std::max(bright, static_cast<double>(person.t1w.data[v]));
+  }
+  Person shrunken = person;
+  shrunken.t1w =
+      atrophied(person.t1w, Affine::Identity(), person.t1w_mask, center, 0.2 * bright);
+  judge_t1w("T1w of a shrunken brain", person, shrunken.t1w, Affine::Identity(), target);
+  try {
+    (void)fit_anatomy(shrunken.t1w, target, shrunken.t1w_mask);
+  } catch (const Error& error) {
+    count("BOLD and T1w of a shrunken brain", person.name, false, true, error.what());
+    return;
+  }
+  float signal = 0.0F;
+  for (const float value : person.boldref.data) signal = std::max(signal, value);
+  const Volume boldref = atrophied(person.boldref, person.bold_to_t1w, person.t1w_mask, center,
+                                   0.6 * static_cast<double>(signal));
+  judge("BOLD and T1w of a shrunken brain", shrunken, boldref, Affine::Identity());
+}
+
+void judge_both_exchanged(const Person& person, const Template& target) {
+  try {
+    Mask mask;
+    const auto fit = fit_anatomy(exchanged(person.t1w), target, mask);
+    mirror_gains["T1w exchanged"].push_back(fit.mirror_gain);
+    count("evidence: both images exchanged", person.name, false, fit.mirror_gain > 0.0, "");
+  } catch (const Error& error) {
+    count("evidence: both images exchanged", person.name, false, true, error.what());
+  }
+}
+
+void judge_bold(const Person& person, int number, Random& random) {
   const Eigen::Vector3d center = center_of(person.boldref);
   for (int n = 0; n < 4; ++n) {
     const Affine moved =
@@ -199,18 +172,27 @@ void run_person(const Person& person, const Template& target, int number) {
   judge("BOLD covers half", person, slab(person.boldref, 0.5), Affine::Identity());
   judge("BOLD reference with 20 % noise", person, noisy(person.boldref, 0.2, random),
         Affine::Identity());
+}
+
+void run_person(const Person& person, const Person* other, const Template& target, int number) {
+  Random random(static_cast<std::uint64_t>(100 + number));
+  judge_bold(person, number, random);
   const Eigen::Vector3d head = center_of(person.t1w);
-  moved = quarter_turn(number + 1, head);
+  const Affine moved = quarter_turn(number + 1, head);
   judge_t1w("T1w header turned by 90 degrees", person, with_header(person.t1w, moved), moved,
             target);
-  Volume lesioned = person.t1w;
   const Eigen::Vector3d at = head + Eigen::Vector3d(number % 2 == 0 ? 35.0 : -35.0, -10.0, 25.0);
-  for (std::size_t v = 0; v < lesioned.data.size(); ++v) {
-    const auto [i, j, k] = lesioned.grid.coordinates(v);
-    if ((lesioned.grid.to_mm(Eigen::Vector3d(i, j, k)) - at).norm() < 22.0)
-      lesioned.data[v] *= 0.3F;
-  }
-  judge_t1w("T1w with a lesion of 45 ml", person, lesioned, Affine::Identity(), target);
+  const Volume hurt = lesioned(person.t1w, at, 22.0);
+  judge_t1w("T1w with a lesion of 45 ml", person, hurt, Affine::Identity(), target);
+  judge_t1w("T1w with 15 % noise", person, noisy(person.t1w, 0.15, random), Affine::Identity(),
+            target);
+  judge_atrophy(person, target);
+  judge_both_exchanged(person, target);
+  if (other == nullptr) return;
+  Person mixed = *other; // the BOLD of `person` with the T1w of `other`
+  mixed.name = person.name;
+  mixed.bold_to_t1w = person.bold_to_t1w;
+  judge("evidence: another person's T1w", mixed, person.boldref, Affine::Identity());
 }
 
 Person read_person(const fs::path& folder, const Template& target) {
@@ -251,15 +233,23 @@ int main(int argc, char** argv) {
   std::sort(folders.begin(), folders.end());
   const int most = argc > 3 ? std::atoi(argv[3]) : 1000;
   int number = 0;
+  Person before;
   for (const fs::path& folder : folders) {
     if (number == most) break;
-    run_person(read_person(folder, target), target, number++);
-    std::fprintf(stderr, "%d people\r", number);
+    Person person = read_person(folder, target);
+    run_person(person, number > 0 ? &before : nullptr, target, number);
+    before = std::move(person);
+    std::fprintf(stderr, "%d people\r", ++number);
   }
   std::printf("%-36s %6s %6s %8s %s\n", "case", "n", "right", "flagged", "wrong, not flagged");
   for (const auto& [kind, tally] : tallies) {
     std::printf("%-36s %6d %6d %8d %d\n", kind.c_str(), tally.n, tally.right, tally.flagged,
                 tally.wrong_unflagged);
+  }
+  for (auto& [kind, gains] : mirror_gains) {
+    std::sort(gains.begin(), gains.end());
+    std::printf("correlation gained by mirroring, %s: %zu, %.4f to %.4f, median %.4f\n",
+                kind.c_str(), gains.size(), gains.front(), gains.back(), gains[gains.size() / 2]);
   }
   return 0;
 }

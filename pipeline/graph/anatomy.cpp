@@ -39,7 +39,9 @@ Keys keys_of(const Study& study, const std::string& t1w_key, const std::string& 
              const Precomputed& given) {
   const auto& c = study.config;
   Keys keys;
-  keys.bias = cache::node_key(bias_field::kStage, params_of(c, "bias_field"), {t1w_key});
+  std::vector<std::string> of_bias{t1w_key}; // a lesion is left out from here on
+  if (!lesion_key.empty()) of_bias.push_back(lesion_key);
+  keys.bias = cache::node_key(bias_field::kStage, params_of(c, "bias_field"), of_bias);
   keys.affine = cache::node_key(affine::kStage, params_of(c, "affine"),
                                 {keys.bias, study.target.template_key});
   keys.mask = cache::node_key(brain_mask::kStage, params_of(c, "brain_mask"), {keys.affine});
@@ -48,10 +50,8 @@ Keys keys_of(const Study& study, const std::string& t1w_key, const std::string& 
         cache::node_key("precomputed_mask", 1, "{}", {keys.affine, given.mask->record.sha256});
   }
   keys.brain_affine = cache::node_key(affine::kStage, params_of(c, "affine"), {keys.mask});
-  std::vector<std::string> of_warp{keys.brain_affine};
-  if (!lesion_key.empty()) of_warp.push_back(lesion_key);
   keys.normalization =
-      cache::node_key(normalization::kStage, params_of(c, "normalization"), of_warp);
+      cache::node_key(normalization::kStage, params_of(c, "normalization"), {keys.brain_affine});
   if (given.t1w_to_target) {
     keys.normalization = cache::node_key(
         "precomputed_normalization", 1, "{}",
@@ -138,9 +138,7 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
   Anatomy out;
   out.key = keys.fit;
   out.inputs = images.inputs;
-  if (!given.t1w_to_target) {
-    out.inputs.insert(out.inputs.end(), lesions.inputs.begin(), lesions.inputs.end());
-  }
+  out.inputs.insert(out.inputs.end(), lesions.inputs.begin(), lesions.inputs.end());
   if (images.files.size() > 1) {
     out.stages.push_back(
         {std::string(t1w_average::kStage.name), t1w_average::kStage.version, images.key});
@@ -148,13 +146,16 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
   add_records(given, keys, out);
 
   std::optional<T1wNotes> notes;
+  Mask lesion; // on the grid of the T1w, once that is read
+  const auto lesion_or_none = [&]() { return lesion.data.empty() ? nullptr : &lesion; };
   const auto corrected = [&]() -> const Volume& {
     if (out.t1w.data.empty()) {
       T1wImage raw = timed(out.resources, "read_t1w", session.id,
                            [&] { return read_t1w(study, images, context); });
       notes = std::move(raw.notes);
+      lesion = read_lesions(study, lesions, raw.image.grid, context);
       out.t1w = timed(out.resources, "bias_field", session.id, [&] {
-                  return bias_field::run({raw.image}, c.bias_field, context);
+                  return bias_field::run({raw.image, lesion_or_none()}, c.bias_field, context);
                 }).corrected;
     }
     return out.t1w;
@@ -163,7 +164,9 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     out.fit.affine = study.cache.value<affine::Outputs>(keys.affine, [&] {
       const Volume& t1w = corrected();
       return timed(out.resources, "affine", session.id, [&] {
-        return affine::run({t1w, study.target.brain, study.target.mask}, c.affine, context);
+        return affine::run({t1w, study.target.brain, study.target.mask, nullptr, nullptr,
+                            lesion_or_none()},
+                           c.affine, context);
       });
     });
   }
@@ -172,7 +175,8 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     return timed(out.resources, "brain_mask", session.id, [&] {
       if (given.mask) return as_given(precomputed_mask(*given.mask, t1w.grid, context));
       return brain_mask::run(
-          {t1w, study.target.brain, study.target.mask, out.fit.affine.t1w_to_template},
+          {t1w, study.target.brain, study.target.mask, out.fit.affine.t1w_to_template,
+           lesion_or_none()},
           c.brain_mask, context);
     });
   });
@@ -191,21 +195,22 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     const auto from_brain = study.cache.value<affine::Outputs>(keys.brain_affine, [&] {
       const Volume& t1w = corrected();
       return timed(out.resources, "affine_brain", session.id, [&] {
-        return affine::run({t1w, study.target.brain, study.target.mask, &out.fit.mask, &from_head},
+        return affine::run({t1w, study.target.brain, study.target.mask, &out.fit.mask, &from_head,
+                            lesion_or_none()},
                            c.affine, context);
       });
     });
     out.fit.affine.t1w_to_template = from_brain.t1w_to_template;
     out.fit.affine.correlation = from_brain.correlation;
     out.fit.affine.overlap = from_brain.overlap;
+    out.fit.affine.mirror_gain = from_brain.mirror_gain;
     out.fit.affine.converged = from_brain.converged;
     out.fit.normalization = study.cache.value<normalization::Outputs>(keys.normalization, [&] {
       const Volume& t1w = corrected();
-      const Mask lesion = read_lesions(study, lesions, t1w.grid, context);
       return timed(out.resources, "normalization", session.id, [&] {
         return normalization::run({t1w, out.fit.mask, study.target.brain, study.target.mask,
                                    out.fit.affine.t1w_to_template,
-                                   lesion.data.empty() ? nullptr : &lesion},
+                                   lesion_or_none()},
                                   c.normalization, context);
       });
     });
@@ -233,7 +238,7 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     auto tissues = timed(out.resources, "tissue", session.id, [&] {
       const tissue::Priors priors = tissue::priors_on(
           out.fit.mask, study.target.priors, out.fit.normalization.moving_to_template, context);
-      return tissue::run({t1w, out.fit.mask, &priors}, c.tissue, context);
+      return tissue::run({t1w, out.fit.mask, &priors, lesion_or_none()}, c.tissue, context);
     });
     if (study.write_volumes != "none") write_anatomy_volumes(study, session, out, tissues, context);
     out.noise = timed(out.resources, "tissue_maps", session.id, [&] {

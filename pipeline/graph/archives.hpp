@@ -16,7 +16,7 @@ namespace boldmill {
 namespace affine {
 inline void archive(cache::Archive& a, Outputs& o) {
   a(o.t1w_to_template, o.correlation, o.other_correlation, o.coarse_correlation, o.overlap,
-    o.header_rotation_deg, o.iterations, o.converged);
+    o.header_rotation_deg, o.iterations, o.mirror_gain, o.converged);
 }
 } // namespace affine
 
@@ -53,7 +53,7 @@ inline void archive(cache::Archive& a, Outputs& o) {
 namespace coregistration {
 inline void archive(cache::Archive& a, Outputs& o) {
   a(o.bold_to_t1w, o.cost, o.dice, o.t1w_coverage, o.header_displacement_mm, o.header_rotation_deg,
-    o.refinement_mm, o.edge_contrast, o.start, o.edges_used, o.mirror_similarity_gain,
+    o.refinement_mm, o.edge_contrast, o.start, o.edges_used, o.edge_reason, o.mirror_similarity_gain,
     o.mirror_edge_gain, o.doubtful, o.reason);
 }
 } // namespace coregistration

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "stages/anatomy/kernels/affine_fit.hpp"
 #include "stages/anatomy/kernels/block_average.hpp"
 #include "stages/anatomy/kernels/checks.hpp"
+#include "stages/anatomy/kernels/lesion.hpp"
 #include "stages/anatomy/kernels/local_contrast.hpp"
 #include "stages/anatomy/kernels/morphology.hpp"
 #include "stages/anatomy/kernels/template_space.hpp"
@@ -26,6 +28,7 @@ constexpr double kLevelSigma = 0.5;    // smoothing of both images, in units of 
 constexpr double kWindowMm = 15.0;     // SD of the window of the local standardisation
 constexpr double kContrastFloor = 0.2; // of the global SD: air stays flat
 constexpr double kBrainMarginMm = 4.0; // kept around the brain mask: masks err by half a voxel
+constexpr float kLesionShare = 0.25F;  // of a level's voxel, above which it does not count
 constexpr double kPi = 3.14159265358979323846;
 
 struct Level {
@@ -73,21 +76,46 @@ FixedSamples template_samples(const Inputs& inputs, double spacing_mm, double di
   return samples;
 }
 
+// The T1w as the levels see it: brain only when the brain is known, lesions filled from around.
+Volume prepared(const Inputs& inputs, const Context& context) {
+  Volume out = inputs.lesion == nullptr ? inputs.t1w
+                                        : anatomy::fill_lesion(inputs.t1w, *inputs.lesion, context);
+  if (inputs.t1w_mask == nullptr) return out;
+  const Mask brain = anatomy::dilate(*inputs.t1w_mask, kBrainMarginMm, context);
+  for (std::size_t v = 0; v < out.data.size(); ++v) {
+    if (brain.data[v] == 0) out.data[v] = 0.0F;
+  }
+  return out;
+}
+
+// Lesions become missing values, which no sample may touch.
+void leave_out(Volume& image, const Volume& lesion_share) {
+  for (std::size_t v = 0; v < image.data.size(); ++v) {
+    if (lesion_share.data[v] > kLesionShare) {
+      image.data[v] = std::numeric_limits<float>::quiet_NaN();
+    }
+  }
+}
+
 // Fine first, each level reduced from the one before; returned coarse first.
 std::vector<Level> make_levels(const Inputs& inputs, const Params& params, const Context& context) {
   std::vector<Level> levels(params.level_spacing_mm.size());
-  Volume reduced = inputs.t1w;
-  if (inputs.t1w_mask != nullptr) {
-    const Mask brain = anatomy::dilate(*inputs.t1w_mask, kBrainMarginMm, context);
-    for (std::size_t v = 0; v < reduced.data.size(); ++v) {
-      if (brain.data[v] == 0) reduced.data[v] = 0.0F;
-    }
+  Volume reduced = prepared(inputs, context);
+  Volume lesion;
+  if (inputs.lesion != nullptr) {
+    lesion = Volume(inputs.lesion->grid);
+    std::copy(inputs.lesion->data.begin(), inputs.lesion->data.end(), lesion.data.begin());
   }
   for (std::size_t n = levels.size(); n-- > 0;) {
     const double spacing = params.level_spacing_mm[n];
     reduced = anatomy::block_average(reduced, spacing, context);
     levels[n].moving = comparable(reduced, spacing, context);
+    if (inputs.lesion != nullptr) {
+      lesion = anatomy::block_average(lesion, spacing, context);
+      leave_out(levels[n].moving, lesion);
+    }
     levels[n].fixed = template_samples(inputs, spacing, params.mask_dilation_mm, context);
+    levels[n].fixed.moving_has_gaps = inputs.lesion != nullptr;
   }
   return levels;
 }
@@ -120,8 +148,13 @@ std::vector<Eigen::Matrix3d> start_rotations(bool search) {
 // Centre of the bright half of the image: the head rather than the air.
 Eigen::Vector3d head_center_mm(const Volume& moving) {
   double sum = 0.0;
-  for (const float value : moving.data) sum += value;
-  const float mean = static_cast<float>(sum / static_cast<double>(moving.data.size()));
+  std::size_t n = 0;
+  for (const float value : moving.data) {
+    if (!std::isfinite(value)) continue; // lesion
+    sum += value;
+    ++n;
+  }
+  const float mean = static_cast<float>(sum / static_cast<double>(std::max<std::size_t>(n, 1)));
   Volume bright = moving;
   for (float& value : bright.data) value = value > mean ? 1.0F : 0.0F;
   return center_of_mass_mm(bright);
@@ -238,6 +271,18 @@ FitResult first_fit(const Inputs& inputs, const Level& level, const Params& para
   return fits.front();
 }
 
+// Correlation at the end of a fit that starts from `fit` with the template's left and right
+// exchanged.
+double mirrored(const Level& level, const FitResult& fit, const Params& params,
+                const Context& context) {
+  Affine reflection = Affine::Identity();
+  reflection(0, 0) = -1.0;
+  const FitControl control{Freedom::affine, params.iterations, params.convergence_mm};
+  return anatomy::fit_affine(level.fixed, level.moving, fit.fixed_to_moving * reflection, control,
+                             context)
+      .correlation;
+}
+
 void require_levels(const std::vector<double>& spacing_mm) {
   const bool falling = std::is_sorted(spacing_mm.rbegin(), spacing_mm.rend());
   if (spacing_mm.empty() || !falling) {
@@ -256,6 +301,9 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   if (inputs.t1w_mask != nullptr) {
     anatomy::require_mask(*inputs.t1w_mask, inputs.t1w.grid, "brain mask");
   }
+  if (inputs.lesion != nullptr) {
+    anatomy::require_mask(*inputs.lesion, inputs.t1w.grid, "lesion mask");
+  }
 
   const auto levels = make_levels(inputs, params, context);
   Outputs out;
@@ -271,6 +319,9 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   if (!plausible(fit.fixed_to_moving) || !(fit.correlation > 0.0)) {
     throw Error(ErrorKind::input,
                 "T1w: the affine fit to the template failed, expected a head or brain");
+  }
+  if (inputs.t1w_mask != nullptr) {
+    out.mirror_gain = mirrored(levels.back(), fit, params, context) - fit.correlation;
   }
   out.t1w_to_template = fit.fixed_to_moving.inverse();
   out.correlation = fit.correlation;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <string_view>
 #include <vector>
 
@@ -17,7 +18,7 @@ inline constexpr std::string_view kReferences[] = {
     "Friston et al. 1995, Hum Brain Mapp 3:165, doi:10.1002/hbm.460030303",
     "Jenkinson & Smith 2001, Med Image Anal 5:143, doi:10.1016/S1361-8415(01)00036-6"};
 inline constexpr StageInfo kStage{.name = "affine",
-                                  .version = 2,
+                                  .version = 3,
                                   .summary =
                                       "multi-start affine registration of a T1w to a template",
                                   .references = kReferences};
@@ -56,6 +57,7 @@ struct Inputs {
   const Mask* t1w_mask = nullptr;
   // ... and the search is left out: all levels go on from here (t1w_to_template).
   const Affine* start = nullptr;
+  const Mask* lesion = nullptr; // on the T1w's grid; the correlation leaves its voxels out
 };
 
 struct Outputs {
@@ -64,9 +66,12 @@ struct Outputs {
   double other_correlation = 0.0;   // best rival that ended more than 15 mm away, coarsest level;
                                     // 0 when a start was given
   double coarse_correlation = 0.0;  // of the winner at the same level, comparable with the rival
-  double overlap = 0.0;             // share of the dilated template brain inside the image
+  double overlap = 0.0;             // share of the dilated template brain inside the image and no lesion
   double header_rotation_deg = 0.0; // rotation of the result; above 60: orientation is doubtful
   int iterations = 0;               // at all levels, winner only
+  // Second pass only, else NaN: the correlation of the same fit with left and right exchanged,
+  // minus `correlation`. Positive: the T1w looks mirrored. Nothing is ever reflected.
+  double mirror_gain = std::numeric_limits<double>::quiet_NaN();
   bool converged = false;
 };
 

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
+#include <iostream>
+
 #include "stages/anatomy/brain_mask.hpp"
 #include "stages/anatomy/testing/expect.hpp"
 #include "stages/anatomy/testing/phantom.hpp"
@@ -87,6 +91,38 @@ TEST(Affine, CorrectsAHeaderThatIsTurnedBy90Degrees) {
   EXPECT_GT(out.header_rotation_deg, 60.0);
 }
 
+// A lesion of 30 mm radius at the edge of the brain, without signal or bright: masked, its intensity
+// has no say.
+TEST(Affine, AMaskedLesionHasNoSay) {
+  const Affine truth = some_affine();
+  const Volume sound = person(truth, anatomy::testing::brain);
+  Mask lesion(sound.grid, 0);
+  std::array<Volume, 2> with{sound, sound};
+  const Point center = (truth.inverse() * Point(-40, 10, 15).homogeneous()).head<3>();
+  for (std::size_t v = 0; v < lesion.data.size(); ++v) {
+    const auto [i, j, k] = lesion.grid.coordinates(v);
+    if ((lesion.grid.to_mm(Point(i, j, k)) - center).norm() > 30.0) continue;
+    lesion.data[v] = 1;
+    with[0].data[v] = 0.0F;
+    with[1].data[v] *= 3.0F;
+  }
+  const auto fit = [&](const Volume& image, const Mask* left_out) {
+    return run({image, phantom().brain, phantom().mask, nullptr, nullptr, left_out}, quick(), {});
+  };
+  const auto dark = fit(with[0], &lesion);
+  const auto bright = fit(with[1], &lesion);
+  EXPECT_EQ(dark.t1w_to_template, bright.t1w_to_template);
+  EXPECT_LT(dark.overlap, fit(sound, nullptr).overlap);
+  const double unharmed = error_mm(fit(sound, nullptr), truth);
+  const double pulled = error_mm(fit(with[0], nullptr), truth);
+  std::cout << "affine error: no lesion " << unharmed << " mm, lesion " << pulled << " mm, masked "
+            << error_mm(dark, truth) << " mm\n";
+  EXPECT_GT(pulled, 2.0 * unharmed) << "the lesion must matter for this test to mean something";
+  EXPECT_LT(error_mm(dark, truth), 0.5 * pulled);
+  const Mask foreign(phantom().brain.grid, 1);
+  expect_error(ErrorKind::input, "lesion mask", [&] { (void)fit(sound, &foreign); });
+}
+
 TEST(Affine, NeverReflects) {
   Affine mirror = Affine::Identity();
   mirror(0, 0) = -1.0;
@@ -94,6 +130,26 @@ TEST(Affine, NeverReflects) {
   const auto out = run({t1w, phantom().brain, phantom().mask}, quick(), {});
   const Eigen::Matrix3d linear = out.t1w_to_template.topLeftCorner<3, 3>();
   EXPECT_GT(linear.determinant(), 0.0);
+}
+
+TEST(Affine, AMirroredBrainIsNoticedAndARightOneIsNot) {
+  const auto gain = [](const Affine& to_template) {
+    const Volume t1w = person(to_template, anatomy::testing::brain);
+    const Mask mask = anatomy::testing::brain_truth(t1w.grid, [&](const Point& p) -> Point {
+      return (to_template * p.homogeneous()).head<3>();
+    });
+    const auto first = run({t1w, phantom().brain, phantom().mask}, quick(), {});
+    EXPECT_TRUE(std::isnan(first.mirror_gain));
+    const auto out = run({t1w, phantom().brain, phantom().mask, &mask, &first.t1w_to_template},
+                         quick(), {});
+    const Eigen::Matrix3d linear = out.t1w_to_template.topLeftCorner<3, 3>();
+    EXPECT_GT(linear.determinant(), 0.0);
+    return out.mirror_gain;
+  };
+  Affine mirror = Affine::Identity();
+  mirror(0, 0) = -1.0;
+  EXPECT_LT(gain(some_affine()), -0.05); // nothing in the phantom is symmetric
+  EXPECT_GT(gain(Affine(mirror * some_affine())), 0.05);
 }
 
 TEST(Affine, BrightnessOfTheImageDoesNotMatterAndThreadsNeither) {

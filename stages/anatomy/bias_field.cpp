@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "stages/anatomy/kernels/block_average.hpp"
 #include "stages/anatomy/kernels/checks.hpp"
@@ -14,11 +15,26 @@ namespace {
 
 constexpr std::size_t kLeastVoxels = 500;
 
-Mask head_of(const Volume& coarse) {
-  const float threshold = std::max(0.0F, anatomy::otsu_threshold(coarse.data));
+// Share of each coarse voxel that is lesion.
+Volume lesion_share(const Mask& lesion, double spacing_mm, const Context& context) {
+  Volume share(lesion.grid);
+  for (std::size_t v = 0; v < share.data.size(); ++v) share.data[v] = lesion.data[v] != 0 ? 1 : 0;
+  return anatomy::block_average(share, spacing_mm, context);
+}
+
+Mask head_of(const Volume& coarse, const Volume& lesion) {
+  std::vector<float> sound;
+  for (std::size_t v = 0; v < lesion.data.size(); ++v) {
+    if (!(lesion.data[v] > 0.0F)) sound.push_back(coarse.data[v]);
+  }
+  const float threshold =
+      std::max(0.0F, anatomy::otsu_threshold(lesion.data.empty() ? coarse.data : sound));
   Mask head(coarse.grid);
   for (std::size_t v = 0; v < head.data.size(); ++v)
     head.data[v] = coarse.data[v] > threshold ? 1 : 0;
+  for (std::size_t v = 0; v < lesion.data.size(); ++v) {
+    if (lesion.data[v] > 0.0F) head.data[v] = 0;
+  }
   const std::size_t found = count(head);
   if (found < kLeastVoxels) {
     throw Error(ErrorKind::input, "T1w: found " + std::to_string(found) +
@@ -102,7 +118,12 @@ Volume divided(const Volume& image, const anatomy::SplineField& log_field,
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
   anatomy::require_image(inputs.t1w, "T1w");
   const Volume coarse = anatomy::block_average(inputs.t1w, params.working_spacing_mm, context);
-  const Mask head = head_of(coarse);
+  Volume lesion;
+  if (inputs.lesion != nullptr) {
+    anatomy::require_mask(*inputs.lesion, inputs.t1w.grid, "lesion mask");
+    lesion = lesion_share(*inputs.lesion, params.working_spacing_mm, context);
+  }
+  const Mask head = head_of(coarse, lesion);
   anatomy::N4Settings settings;
   settings.levels = params.levels;
   settings.iterations = params.iterations;

@@ -45,6 +45,7 @@ void for_each_field(P& params, F&& visit) {
 
 struct Inputs {
   const Volume& t1w; // finite, any orientation, at least 8 voxels and 30 mm along each axis
+  const Mask* lesion = nullptr; // same grid; its voxels do not enter the fit
 };
 
 struct Outputs {

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
+#include <iostream>
 
 #include "stages/anatomy/testing/expect.hpp"
 #include "stages/anatomy/testing/phantom.hpp"
@@ -77,6 +79,47 @@ TEST(BiasField, RemovesMostOfAKnownField) {
   EXPECT_LT(out.field_min, 0.85);
   EXPECT_GT(out.field_max, 1.15);
   EXPECT_EQ(out.corrected.grid.same_as(biased().grid), true);
+}
+
+// A lesion that fades outwards looks like a field; masked, it does not reach the field at all.
+TEST(BiasField, AMaskedLesionHasNoSay) {
+  const Grid& grid = biased().grid;
+  Mask lesion(grid, 0);
+  Mask sound = ball(grid);
+  std::array<Volume, 2> with{biased(), biased()};
+  for (std::size_t v = 0; v < lesion.data.size(); ++v) {
+    const auto [i, j, k] = grid.coordinates(v);
+    const double r = (grid.to_mm(Point(i, j, k)) - Point(-30, 10, 15)).norm() / 36.0;
+    if (r > 1.0) continue;
+    lesion.data[v] = 1;
+    sound.data[v] = 0;
+    with[0].data[v] *= static_cast<float>(0.4 + 0.6 * r);
+    with[1].data[v] *= static_cast<float>(2.0 - r);
+  }
+  const auto error = [&](const Outputs& out) { // as field_error, outside the lesion
+    std::vector<double> logs;
+    for (const std::size_t v : indices_of(sound)) {
+      const auto [i, j, k] = grid.coordinates(v);
+      const double estimate = static_cast<double>(biased().data[v] / out.corrected.data[v]);
+      logs.push_back(std::log(estimate / true_field(grid.to_mm(Point(i, j, k)))));
+    }
+    return standard_deviation(logs);
+  };
+  const auto dark = run({with[0], &lesion}, quick(), {});
+  const auto bright = run({with[1], &lesion}, quick(), {});
+  for (const std::size_t v : indices_of(sound)) {
+    ASSERT_EQ(bright.corrected.data[v], dark.corrected.data[v]);
+  }
+  const double without = error(run({biased()}, quick(), {}));
+  const double pulled = error(run({with[0]}, quick(), {}));
+  std::cout << "SD of the log field's error: no lesion " << without << ", lesion " << pulled
+            << ", masked " << error(dark) << '\n';
+  EXPECT_GT(pulled, 1.5 * without) << "the lesion must matter for this test to mean something";
+  EXPECT_LT(error(dark), 1.3 * without);
+  const Mask foreign(cube_grid(10, 4.0), 1);
+  expect_error(ErrorKind::input, "lesion mask", [&] {
+    (void)run({biased(), &foreign}, quick(), {});
+  });
 }
 
 TEST(BiasField, LeavesAnEvenImageNearlyAlone) {

@@ -16,6 +16,7 @@
 namespace boldmill::brain_mask {
 namespace {
 
+constexpr int kWindowRadius = 2;
 constexpr double kWorkingMm = 1.4; // masks are corrected at about this voxel size
 constexpr double kCropMm = 25.0;   // kept around the carried mask
 constexpr double kRimMm = 12.0;    // beyond this a skull-stripped image holds nothing
@@ -31,10 +32,10 @@ PointMap fit_template(const Inputs& inputs, const Params& params, const Context&
     iterations.push_back(20);
   }
   const anatomy::BrainPair pair{inputs.t1w, nullptr, inputs.template_brain, inputs.template_mask,
-                                inputs.t1w_to_template};
+                                inputs.t1w_to_template, inputs.lesion, kWindowRadius};
   const auto levels = anatomy::brain_levels(pair, spacing, iterations, 0.0, context);
   anatomy::DiffeomorphicSettings settings;
-  settings.window_radius = 2;
+  settings.window_radius = kWindowRadius;
   settings.update_sigma_voxels = 2.5;
   settings.total_sigma_voxels = 1.0;
   const auto fit = anatomy::register_symmetric(levels, settings, context);
@@ -109,6 +110,14 @@ Mask either(const Mask& a, const Mask& b) {
   return out;
 }
 
+Mask without(const Mask& a, const Mask& b) {
+  Mask out = a;
+  for (std::size_t v = 0; v < out.data.size(); ++v) {
+    if (b.data[v] != 0) out.data[v] = 0;
+  }
+  return out;
+}
+
 Mask close(const Mask& mask, double mm, const Context& context) {
   return anatomy::erode(anatomy::dilate(mask, mm, context), mm, context);
 }
@@ -120,10 +129,13 @@ Mask open_and_keep_largest(const Mask& mask, double mm, const Context& context) 
 
 // The image decides between the carried edge moved inwards by `margin_mm` and outwards by half of
 // it: muscle and dura have the brain's intensities, and the carried edge errs outwards.
-Mask refine(const Volume& image, const Mask& carried, double margin_mm, const Context& context) {
-  const Mask core = anatomy::erode(carried, std::max(margin_mm, 1.0), context);
+// What a lesion looks like tells nothing; where the carried mask holds it, it belongs to the brain.
+Mask refine(const Volume& image, const Mask& carried, const Mask& lesion, double margin_mm,
+            const Context& context) {
+  Mask core = anatomy::erode(carried, std::max(margin_mm, 1.0), context);
   const Mask reach = anatomy::dilate(carried, 0.5 * margin_mm, context);
-  const Bounds bounds = tissue_bounds(image, core);
+  const Bounds bounds = tissue_bounds(image, without(core, lesion));
+  core = either(core, both(lesion, carried));
   Mask tissue(image.grid);
   for (std::size_t v = 0; v < tissue.data.size(); ++v) {
     const float value = image.data[v];
@@ -168,6 +180,9 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   anatomy::require_image(inputs.t1w, "T1w");
   anatomy::require_image(inputs.template_brain, "template");
   anatomy::require_mask(inputs.template_mask, inputs.template_brain.grid, "template mask");
+  if (inputs.lesion != nullptr) {
+    anatomy::require_mask(*inputs.lesion, inputs.t1w.grid, "lesion mask");
+  }
   const PointMap t1w_to_template = fit_template(inputs, params, context);
   const Volume reduced = anatomy::block_average(inputs.t1w, kWorkingMm, context);
   const Grid grid = crop_around(reduced.grid, inputs);
@@ -179,9 +194,12 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   Outputs out;
   out.skull_stripped = holds_brain_only(inputs.t1w, inputs, context);
   Mask mask = carried;
+  const Mask lesion = inputs.lesion == nullptr
+                          ? Mask(grid, 0)
+                          : resample_mask(*inputs.lesion, grid, PointMap{}, context);
   if (params.refine) {
-    mask = out.skull_stripped ? own_edge(image, carried, context)
-                              : refine(image, carried, params.margin_mm, context);
+    mask = out.skull_stripped ? either(own_edge(image, carried, context), both(lesion, carried))
+                              : refine(image, carried, lesion, params.margin_mm, context);
   }
   out.carried_dice = dice(mask, carried);
   out.mask = resample_mask(mask, inputs.t1w.grid, PointMap{}, context);

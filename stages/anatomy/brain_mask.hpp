@@ -41,6 +41,7 @@ struct Inputs {
   const Volume& template_brain;
   const Mask& template_mask;
   const Affine& t1w_to_template;
+  const Mask* lesion = nullptr; // on the T1w's grid: decides nothing, and belongs to the brain
 };
 
 struct Outputs {

@@ -60,6 +60,30 @@ TEST(BrainMask, OfAHeadAgreesWithTheTruth) {
   EXPECT_NEAR(out.volume_ml, static_cast<double>(count(c.truth)) * 0.042875, 150.0);
 }
 
+// A dark lesion at the surface would be cut out; masked, it stays a part of the brain.
+TEST(BrainMask, AMaskedLesionStaysInside) {
+  const Case& c = phantom();
+  Volume lesioned = c.head;
+  Mask lesion(c.head.grid, 0);
+  for (std::size_t v = 0; v < lesion.data.size(); ++v) {
+    const auto [i, j, k] = lesion.grid.coordinates(v);
+    const Point p = lesion.grid.to_mm(Point(i, j, k));
+    if (c.truth.data[v] == 0 || (p - Point(-55, 0, 20)).norm() > 20.0) continue;
+    lesion.data[v] = 1;
+    lesioned.data[v] = 0.0F;
+  }
+  const auto share = [&](const Volume& image, const Mask* left_out) {
+    const auto out = run({image, c.brain, c.mask, c.map, left_out}, {}, {});
+    std::size_t inside = 0;
+    for (const std::size_t v : indices_of(lesion)) inside += out.mask.data[v];
+    return static_cast<double>(inside) / static_cast<double>(count(lesion));
+  };
+  const double sound = share(c.head, nullptr);
+  EXPECT_LT(share(lesioned, nullptr), sound - 0.15)
+      << "the lesion must matter for this test to mean something";
+  EXPECT_GT(share(lesioned, &lesion), sound - 0.08); // the edge is that of the carried mask
+}
+
 TEST(BrainMask, OfABrainIsItsOwnEdge) {
   const Case& c = phantom();
   const auto out = run({c.stripped, c.brain, c.mask, c.map}, {}, {});

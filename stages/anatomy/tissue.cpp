@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kGrain = 16384;
 constexpr int kClasses = 3;
+constexpr std::size_t kLeastVoxels = 1000;
 using Three = std::array<double, 3>;
 
 struct Mixture {
@@ -81,6 +82,14 @@ Brain gather(const Inputs& inputs) {
   const Grid& grid = inputs.mask.grid;
   Brain brain;
   brain.voxels = indices_of(inputs.mask);
+  if (inputs.lesion != nullptr) {
+    std::erase_if(brain.voxels, [&](std::size_t v) { return inputs.lesion->data[v] != 0; });
+    if (brain.voxels.size() < kLeastVoxels) {
+      throw Error(ErrorKind::input, "lesion mask: leaves " + std::to_string(brain.voxels.size()) +
+                                        " voxels of the brain, expected " +
+                                        std::to_string(kLeastVoxels));
+    }
+  }
   std::vector<std::int32_t> place(grid.n_voxels(), -1);
   for (std::size_t n = 0; n < brain.voxels.size(); ++n) {
     place[brain.voxels[n]] = static_cast<std::int32_t>(n);
@@ -235,9 +244,11 @@ Moments expectation(const Brain& brain, const Mixture& mixture, double smoothnes
 } // namespace
 
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
-  constexpr std::size_t kLeastVoxels = 1000;
   anatomy::require_image(inputs.t1w, "T1w");
   anatomy::require_mask(inputs.mask, inputs.t1w.grid, "brain mask", kLeastVoxels);
+  if (inputs.lesion != nullptr) {
+    anatomy::require_mask(*inputs.lesion, inputs.t1w.grid, "lesion mask");
+  }
   if (inputs.priors != nullptr) {
     for (const Volume* map : {&inputs.priors->csf, &inputs.priors->gm, &inputs.priors->wm}) {
       if (!map->grid.same_as(inputs.t1w.grid)) {

@@ -55,10 +55,11 @@ struct Inputs {
   const Volume& t1w;              // bias-corrected
   const Mask& mask;               // brain, same grid
   const Priors* priors = nullptr; // on the T1w's grid
+  const Mask* lesion = nullptr;   // same grid; its voxels are no tissue: all three maps are 0 there
 };
 
 struct Outputs {
-  Volume csf; // probabilities, sum 1 inside the mask, 0 outside
+  Volume csf; // probabilities, sum 1 inside the mask, 0 outside and in the lesion
   Volume gm;
   Volume wm;
   std::array<double, 3> class_mean{}; // intensities of csf, gm, wm

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
+
 #include "stages/anatomy/testing/expect.hpp"
 #include "stages/anatomy/testing/phantom.hpp"
 #include "stages/core/random.hpp"
@@ -74,6 +77,35 @@ TEST(Tissue, ProbabilitiesAddUpInsideAndVanishOutside) {
   }
   for (const double ml : out.volume_ml) volume += ml;
   EXPECT_NEAR(volume, static_cast<double>(count(shells().mask)) * 0.027, 1e-2);
+}
+
+// A lesion of a fourth intensity in a fifth of the white matter.
+TEST(Tissue, AMaskedLesionBelongsToNoClassAndMovesNone) {
+  std::array<Volume, 2> with{shells().image, shells().image};
+  Mask lesion(shells().image.grid, 0);
+  for (std::size_t v = 0; v < lesion.data.size(); ++v) {
+    const auto [i, j, k] = lesion.grid.coordinates(v);
+    if ((lesion.grid.to_mm(Point(i, j, k)) - Point(22, 0, 0)).norm() > 20.0) continue;
+    lesion.data[v] = 1;
+    with[0].data[v] = 480.0F + 0.5F * (shells().image.data[v] - 1000.0F);
+    with[1].data[v] = 1500.0F;
+  }
+  const auto fit = [&](const Volume& image, const Mask* left_out) {
+    return run({image, shells().mask, nullptr, left_out}, {}, {});
+  };
+  const Outputs dark = fit(with[0], &lesion);
+  EXPECT_EQ(dark.wm.data, fit(with[1], &lesion).wm.data);
+  EXPECT_NEAR(dark.class_mean[0], 300.0, 10.0);
+  EXPECT_NEAR(dark.class_mean[1], 700.0, 10.0);
+  EXPECT_NEAR(dark.class_mean[2], 1000.0, 10.0);
+  for (const std::size_t v : indices_of(lesion)) {
+    ASSERT_EQ(dark.csf.data[v] + dark.gm.data[v] + dark.wm.data[v], 0.0F);
+  }
+  const Outputs pulled = fit(with[0], nullptr);
+  EXPECT_GT(std::abs(pulled.class_mean[0] - 300.0), 20.0)
+      << "the lesion must matter for this test to mean something";
+  const Mask all(lesion.grid, 1);
+  expect_error(ErrorKind::input, "lesion mask", [&] { (void)fit(with[0], &all); });
 }
 
 // Tissues so alike that the histogram has one hump; priors from the truth, moved by 3 mm and

@@ -240,11 +240,23 @@ Refined least_edge_cost(const WhiteMatterEdge& edge, const Images& images, const
   return {map_of(result.x), cost_at(result.x)};
 }
 
+std::string two_places(double value) {
+  std::string text = std::to_string(value);
+  return text.substr(0, text.find('.') + 3);
+}
+
 // Moves the map to the least edge cost; leaves it alone when the edge says nothing.
 void refine_on_edges(const WhiteMatterEdge& edge, const Params& params, const Images& images,
                      const MutualInformation& fine, Outputs& out) {
   out.edge_contrast = std::numeric_limits<double>::quiet_NaN();
-  if (!params.refine_on_edges || edge.point_mm.empty()) return;
+  if (!params.refine_on_edges) {
+    out.edge_reason = "switched off";
+    return;
+  }
+  if (edge.point_mm.empty()) {
+    out.edge_reason = "the T1w shows too little of a white-matter edge";
+    return;
+  }
   const Affine before = out.bold_to_t1w;
   Refined refined = least_edge_cost<6>(edge, images, before);
   if (params.degrees_of_freedom == 9) {
@@ -255,10 +267,19 @@ void refine_on_edges(const WhiteMatterEdge& edge, const Params& params, const Im
   const Affine& after = refined.bold_to_t1w;
   out.edge_contrast = refined.cost.contrast;
   const double moved = rms_displacement_mm(after, before, images.bold_center, kHeadRadiusMm);
-  if (!(refined.cost.contrast > kLeastContrast) || moved > params.max_refinement_mm ||
-      largest_stretch(after) > kLargestStretch || fine(after) < fine(before) - kLargestLoss) {
-    return;
+  if (!(refined.cost.contrast > kLeastContrast)) {
+    out.edge_reason = "the BOLD has a contrast of " + two_places(refined.cost.contrast) +
+                      " % over it, expected " + two_places(kLeastContrast);
+  } else if (moved > params.max_refinement_mm) {
+    out.edge_reason = "it moves the head by " + two_places(moved) + " mm, expected at most " +
+                      two_places(params.max_refinement_mm);
+  } else if (largest_stretch(after) > kLargestStretch) {
+    out.edge_reason = "it stretches the head by more than a fifth";
+  } else if (fine(after) < fine(before) - kLargestLoss) {
+    out.edge_reason = "it costs " + std::to_string(fine(before) - fine(after)).substr(0, 6) +
+                      " of mutual information";
   }
+  if (!out.edge_reason.empty()) return;
   out.bold_to_t1w = after;
   out.refinement_mm = moved;
   out.largest_stretch = params.degrees_of_freedom > 6 ? largest_stretch(after) : 0.0;
@@ -270,16 +291,12 @@ void judge(const Params& params, Outputs& out) {
     out.doubtful = true;
     out.reason += (out.reason.empty() ? "" : "; ") + reason;
   };
-  const auto number = [](double value) {
-    std::string text = std::to_string(value);
-    return text.substr(0, text.find('.') + 3);
-  };
   if (!(out.dice >= params.min_dice)) {
-    doubt("overlap of the brain masks is " + number(out.dice) + ", expected at least " +
-          number(params.min_dice));
+    doubt("overlap of the brain masks is " + two_places(out.dice) + ", expected at least " +
+          two_places(params.min_dice));
   }
   if (out.header_rotation_deg > params.max_header_rotation_deg) {
-    doubt("turned by " + number(out.header_rotation_deg) + " degrees against the headers");
+    doubt("turned by " + two_places(out.header_rotation_deg) + " degrees against the headers");
   }
   if (out.mirror_similarity_gain > params.max_mirror_gain) {
     doubt("it fits better with left and right exchanged, by " +

@@ -17,7 +17,7 @@ inline constexpr std::string_view kReferences[] = {
     "Studholme 1999, Pattern Recognition 32:71, doi:10.1016/S0031-3203(98)00091-0",
     "Greve & Fischl 2009, NeuroImage 48:63, doi:10.1016/j.neuroimage.2009.06.060"};
 inline constexpr StageInfo kStage{.name = "coregistration",
-                                  .version = 2,
+                                  .version = 3,
                                   .summary = "linear map from the BOLD reference to the T1w",
                                   .references = kReferences};
 
@@ -75,6 +75,7 @@ struct Outputs {
   double mirror_edge_gain = 0.0;
   std::string start; // the start that won: "header", "center_of_mass", ...
   bool edges_used = false;
+  std::string edge_reason; // why the edge was not used, empty when it was
   bool doubtful = false;
   std::string reason; // why doubtful, empty otherwise
 };

@@ -89,6 +89,33 @@ TEST(Coregistration, RecoversASmallMotion) {
   EXPECT_FALSE(out.doubtful) << out.reason;
 }
 
+// fMRIPrep's rule of 15 mm, here with a limit that the edge of a good pair already breaks; and a
+// BOLD without contrast between grey and white.
+TEST(Coregistration, FallsBackFromTheEdgeAndSaysWhy) {
+  Pair pair = make_pair(
+      kWhole, rigid_matrix({{3.0, -5.0, 4.0}, {0.06, -0.04, 0.05}}, Eigen::Vector3d::Zero()));
+  const Outputs used = align(pair);
+  ASSERT_TRUE(used.edges_used);
+  EXPECT_TRUE(used.edge_reason.empty());
+  ASSERT_GT(used.refinement_mm, 0.0);
+  Params strict;
+  strict.max_refinement_mm = 0.5 * used.refinement_mm;
+  const Outputs kept = align(pair, strict);
+  EXPECT_FALSE(kept.edges_used);
+  EXPECT_EQ(kept.refinement_mm, 0.0);
+  EXPECT_NE(kept.edge_reason.find("moves the head by"), std::string::npos) << kept.edge_reason;
+  EXPECT_LT(error_mm(pair, kept), 1.0);
+  for (std::size_t v = 0; v < pair.bold.data.size(); ++v) {
+    if (pair.bold_mask.data[v] != 0) pair.bold.data[v] = 800.0F;
+  }
+  const Outputs flat = align(pair);
+  EXPECT_FALSE(flat.edges_used);
+  EXPECT_NE(flat.edge_reason.find("contrast"), std::string::npos) << flat.edge_reason;
+  Params off;
+  off.refine_on_edges = false;
+  EXPECT_EQ(align(pair, off).edge_reason, "switched off");
+}
+
 // Scanner coordinates of two sessions: nothing matches.
 TEST(Coregistration, RecoversFromForeignCoordinates) {
   const Pair pair = make_pair(

@@ -2,23 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "stages/core/error.hpp"
 #include "stages/core/interpolate.hpp"
 #include "stages/core/morphology.hpp"
-#include "stages/core/parallel.hpp"
 #include "stages/core/smooth.hpp"
 #include "stages/core/statistics.hpp"
-#include "stages/functional/kernels/line_correlation.hpp"
+#include "stages/functional/kernels/line_shift.hpp"
 
 namespace boldmill::fieldmap_free {
 namespace {
 
-constexpr std::size_t kBlock = 4096;
-constexpr double kSteepest = 0.8; // largest slope of the shift, voxels per voxel
-constexpr double kConverged = 1e-4;
-constexpr int kSolverSteps = 40;
 constexpr double kDomain_mm = 3.0;
 
 // T1w intensities turned round, so that they rise as those of a T2*-weighted image do: fluid above
@@ -56,157 +50,8 @@ Volume brain_of(const Volume& image, const Mask& mask, bool inverted, const char
   return out;
 }
 
-// One level: value, Newton steps. Unknown is the shift in mm.
-class Level {
-public:
-  Level(LineCorrelation correlation, int axis, const Params& params, const Context& context)
-      : correlation_(std::move(correlation)), axis_(static_cast<std::size_t>(axis)),
-        params_(params), context_(context) {
-    const Eigen::Vector3d spacing = correlation_.grid().spacing_mm();
-    std::size_t stride = 1;
-    for (std::size_t a = 0; a < 3; ++a) {
-      length_[a] = static_cast<std::size_t>(correlation_.grid().shape[a]);
-      stride_[a] = stride;
-      stride *= length_[a];
-      const double h = spacing[static_cast<Eigen::Index>(a)];
-      per_mm2_[a] = static_cast<float>(1.0 / (h * h));
-    }
-    voxels_per_mm_ = 1.0 / spacing[axis];
-  }
-
-  [[nodiscard]] double r2(const std::vector<float>& b) const {
-    return correlation_.evaluate(in_voxels(b), false, context_).mean_r2;
-  }
-
-  void minimise(std::vector<float>& b) const {
-    double current = value(b);
-    // What a coarser level found must hold here.
-    const std::vector<float> none(b.size(), 0.0F);
-    if (const double without = value(none); without <= current) {
-      b = none;
-      current = without;
-    }
-    for (int iteration = 0; iteration < params_.max_iterations; ++iteration) {
-      const auto at = correlation_.evaluate(in_voxels(b), true, context_);
-      const std::vector<float> step = newton_step(b, at);
-      std::vector<float> trial(b.size());
-      double next = std::numeric_limits<double>::infinity();
-      double length = 1.0;
-      for (int halving = 0; halving < 6 && !(next < current); ++halving, length *= 0.5) {
-        const auto limit = static_cast<float>(params_.max_shift_mm);
-        for (std::size_t v = 0; v < b.size(); ++v) {
-          trial[v] = std::clamp(b[v] + static_cast<float>(length) * step[v], -limit, limit);
-        }
-        next = value(trial);
-      }
-      if (!(next < current)) return;
-      const double gain = current - next;
-      current = next;
-      b = std::move(trial);
-      if (gain < kConverged * std::abs(current)) return;
-    }
-  }
-
-private:
-  [[nodiscard]] std::vector<float> in_voxels(const std::vector<float>& b) const {
-    std::vector<float> shift = b;
-    for (float& x : shift) x *= static_cast<float>(voxels_per_mm_);
-    return shift;
-  }
-
-  [[nodiscard]] float roughness(std::size_t v, const std::vector<float>& b) const {
-    float sum = 0.0F;
-    for (std::size_t a = 0; a < 3; ++a) {
-      const std::size_t m = v / stride_[a] % length_[a];
-      float change = 0.0F;
-      if (m > 0) change += b[v] - b[v - stride_[a]];
-      if (m + 1 < length_[a]) change += b[v] - b[v + stride_[a]];
-      sum += per_mm2_[a] * change;
-    }
-    return sum;
-  }
-
-  // Infinite when the shift nearly folds.
-  [[nodiscard]] double value(const std::vector<float>& b) const {
-    const double smooth =
-        parallel_sum(context_, b.size(), kBlock, 0.0, [&](std::size_t begin, std::size_t end) {
-          double sum = 0.0;
-          for (std::size_t v = begin; v < end; ++v) {
-            const std::size_t m = v / stride_[axis_] % length_[axis_];
-            if (m + 1 < length_[axis_]) {
-              const double slope =
-                  voxels_per_mm_ * static_cast<double>(b[v + stride_[axis_]] - b[v]);
-              if (std::abs(slope) > kSteepest) return std::numeric_limits<double>::infinity();
-            }
-            sum += 0.5 * params_.smoothness * static_cast<double>(b[v] * roughness(v, b));
-          }
-          return sum;
-        });
-    if (!std::isfinite(smooth)) return smooth;
-    return smooth - r2(b) * static_cast<double>(correlation_.n_domain());
-  }
-
-  [[nodiscard]] double dot(const std::vector<float>& a, const std::vector<float>& b) const {
-    return parallel_sum(context_, a.size(), kBlock, 0.0, [&](std::size_t begin, std::size_t end) {
-      double sum = 0.0;
-      for (std::size_t v = begin; v < end; ++v) {
-        sum += static_cast<double>(a[v]) * static_cast<double>(b[v]);
-      }
-      return sum;
-    });
-  }
-
-  [[nodiscard]] std::vector<float> newton_step(const std::vector<float>& b,
-                                               const LineCorrelation::Value& at) const {
-    const std::size_t n = b.size();
-    const auto scale = static_cast<float>(voxels_per_mm_);
-    const auto weight = static_cast<float>(params_.smoothness);
-    float constant = 1e-4F;
-    for (std::size_t a = 0; a < 3; ++a) {
-      if (length_[a] > 1) constant += 2.0F * weight * per_mm2_[a];
-    }
-    std::vector<float> r(n), x(n, 0.0F), z(n), p, q(n), curvature(n);
-    for (std::size_t v = 0; v < n; ++v) {
-      r[v] = scale * at.by_shift[v] - weight * roughness(v, b);
-      curvature[v] = scale * scale * at.curvature[v];
-      z[v] = r[v] / (constant + curvature[v]);
-    }
-    p = z;
-    double rz = dot(r, z);
-    const double stop = 1e-3 * rz;
-    for (int step = 0; step < kSolverSteps && rz > stop && rz > 0.0; ++step) {
-      parallel_blocks(context_, n, kBlock, [&](std::size_t begin, std::size_t end) {
-        for (std::size_t v = begin; v < end; ++v) {
-          q[v] = curvature[v] * p[v] + weight * roughness(v, p);
-        }
-      });
-      const double pq = dot(p, q);
-      if (!(pq > 0.0)) break;
-      const auto length = static_cast<float>(rz / pq);
-      for (std::size_t v = 0; v < n; ++v) {
-        x[v] += length * p[v];
-        r[v] -= length * q[v];
-        z[v] = r[v] / (constant + curvature[v]);
-      }
-      const double next = dot(r, z);
-      const auto keep = static_cast<float>(next / rz);
-      for (std::size_t v = 0; v < n; ++v) p[v] = z[v] + keep * p[v];
-      rz = next;
-    }
-    return x;
-  }
-
-  LineCorrelation correlation_;
-  std::size_t axis_;
-  const Params& params_;
-  const Context& context_;
-  std::array<std::size_t, 3> length_{}, stride_{};
-  std::array<float, 3> per_mm2_{};
-  double voxels_per_mm_ = 1.0;
-};
-
-Level make_level(const Inputs& inputs, const Volume& bold, const Volume& t1w, double spacing_mm,
-                 const Params& params, const Context& context) {
+LineShiftLevel make_level(const Inputs& inputs, int axis, const Volume& bold, const Volume& t1w,
+                          double spacing_mm, const Params& params, const Context& context) {
   const Volume moving = downsample(bold, spacing_mm, context);
   const Grid& grid = moving.grid;
   const PointMap to_t1w{{inputs.bold_to_t1w}};
@@ -219,8 +64,53 @@ Level make_level(const Inputs& inputs, const Volume& bold, const Volume& t1w, do
     throw Error(ErrorKind::input, "fieldmap_free: the T1w brain lies outside the BOLD");
   }
   const Mask domain = dilate(brain, kDomain_mm, context);
-  return {LineCorrelation(fixed, moving, domain, inputs.axis, params.window_radius), inputs.axis,
-          params, context};
+  return {LineCorrelation(fixed, moving, domain, axis, params.window_radius), axis,
+          {params.smoothness, params.max_shift_mm, params.max_iterations}, context};
+}
+
+// The shift in mm along one axis of the BOLD that brings the images to agree, coarse to fine.
+struct Estimate {
+  Volume shift_mm; // on the finest level's grid
+  double r2_before = 0.0;
+  double r2_after = 0.0;
+};
+
+Estimate estimate_along(const Inputs& inputs, int axis, const Volume& bold, const Volume& t1w,
+                        const Params& params, const Context& context) {
+  Estimate out;
+  Volume& b = out.shift_mm;
+  for (std::size_t n = 0; n < params.level_spacing_mm.size(); ++n) {
+    const double spacing = params.level_spacing_mm[n];
+    const Grid grid = downsample(bold, spacing, context).grid;
+    const LineShiftLevel level = make_level(inputs, axis, bold, t1w, spacing, params, context);
+    b = n == 0 ? Volume(grid) : resample(b, grid, PointMap{}, Interpolation::linear, context);
+    level.minimise(b.data);
+    if (n + 1 < params.level_spacing_mm.size()) continue;
+    out.r2_before = level.r2(std::vector<float>(b.data.size(), 0.0F));
+    out.r2_after = level.r2(b.data);
+  }
+  return out;
+}
+
+// Takes the median inside the BOLD's mask away: a shift of the whole brain is coregistration's.
+// Returns a quantile of the size of what stays there.
+double center(Volume& shift_mm, const Mask& bold_mask, double q, const Context& context) {
+  const Mask inside = resample_mask(bold_mask, shift_mm.grid, PointMap{}, context);
+  std::vector<double> values;
+  for (const std::size_t v : indices_of(inside)) {
+    values.push_back(static_cast<double>(shift_mm.data[v]));
+  }
+  if (values.empty()) return 0.0;
+  const double middle = median(values);
+  for (float& b : shift_mm.data) b -= static_cast<float>(middle);
+  for (double& b : values) b = std::abs(b - middle);
+  return quantile(std::move(values), q);
+}
+
+// Garrote: b (1 - t^2 / b^2) beyond t, nothing below.
+void shrink(Volume& shift, double threshold) {
+  const auto t2 = static_cast<float>(threshold * threshold);
+  for (float& b : shift.data) b = b * b > t2 ? b * (1.0F - t2 / (b * b)) : 0.0F;
 }
 
 } // namespace
@@ -236,21 +126,23 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   const Volume bold = brain_of(*inputs.boldref, *inputs.bold_mask, false, "BOLD reference");
   const Volume t1w = brain_of(*inputs.t1w, *inputs.t1w_mask, true, "T1w");
   Outputs out;
-  Volume b;
-  for (std::size_t n = 0; n < params.level_spacing_mm.size(); ++n) {
-    const double spacing = params.level_spacing_mm[n];
-    const Grid grid = downsample(bold, spacing, context).grid;
-    const Level level = make_level(inputs, bold, t1w, spacing, params, context);
-    if (n == 0) {
-      b = Volume(grid);
-    } else {
-      b = resample(b, grid, PointMap{}, Interpolation::linear, context);
-    }
-    level.minimise(b.data);
-    if (n + 1 < params.level_spacing_mm.size()) continue;
-    out.r2_before = level.r2(std::vector<float>(b.data.size(), 0.0F));
-    out.r2_after = level.r2(b.data);
+  Estimate found = estimate_along(inputs, inputs.axis, bold, t1w, params, context);
+  // Nothing is distorted along the other axes: what is found there is what noise, contrast and
+  // coregistration make of no shift.
+  for (int axis = 0; axis < 3; ++axis) {
+    if (axis == inputs.axis || params.control_factor == 0.0) continue;
+    Estimate control = estimate_along(inputs, axis, bold, t1w, params, context);
+    out.control_gain = std::max(out.control_gain, control.r2_after - control.r2_before);
+    out.control_mm = std::max(out.control_mm, center(control.shift_mm, *inputs.bold_mask,
+                                                     params.control_quantile, context));
   }
+  Volume& b = found.shift_mm;
+  (void)center(b, *inputs.bold_mask, params.control_quantile, context);
+  out.r2_before = found.r2_before;
+  out.r2_after = found.r2_after;
+  const double least_mm =
+      params.min_shift_voxels * inputs.boldref->grid.spacing_mm()[inputs.axis];
+  shrink(b, std::max(params.control_factor * out.control_mm, least_mm));
   const Grid& native = inputs.boldref->grid;
   out.shift_voxels = resample(b, native, PointMap{}, Interpolation::linear, context);
   const auto per_mm = static_cast<float>(1.0 / native.spacing_mm()[inputs.axis]);
@@ -261,11 +153,20 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
     }
     out.shift_voxels.data[v] *= per_mm;
   }
-  out.corrected = out.r2_after - out.r2_before >= params.min_gain;
+  const double gain = out.r2_after - out.r2_before;
+  const auto number = [](double value) { return std::to_string(value).substr(0, 5); };
+  if (gain < params.min_gain) {
+    out.reason = "the agreement with the T1w hardly gains (r2 " + number(out.r2_before) + " to " +
+                 number(out.r2_after) + ")";
+  } else if (params.control_factor > 0.0 && gain <= out.control_gain) {
+    out.reason = "the agreement with the T1w gains no more (r2 by " + number(gain) +
+                 ") than along an axis without distortion (by " + number(out.control_gain) + ")";
+  } else if (!(out.max_shift_mm > 0.0)) {
+    out.reason = "no shift is larger than those found along the axes without distortion (" +
+                 number(out.control_mm) + " mm)";
+  }
+  out.corrected = out.reason.empty();
   if (!out.corrected) {
-    out.reason = "the agreement with the T1w hardly gains (r2 " +
-                 std::to_string(out.r2_before).substr(0, 5) + " to " +
-                 std::to_string(out.r2_after).substr(0, 5) + ")";
     std::fill(out.shift_voxels.data.begin(), out.shift_voxels.data.end(), 0.0F);
   }
   return out;

@@ -140,12 +140,17 @@ with Scratch() as scratch:
     lesion[t1w.shape[0] // 3:t1w.shape[0] // 3 + 6, t1w.shape[1] // 2:t1w.shape[1] // 2 + 6, t1w.shape[2] // 2:t1w.shape[2] // 2 + 6] = 1
     nb.save(nb.Nifti1Image(lesion, t1w.affine), roi)
     masked = scratch.path("masked")
-    run(bids, masked, "participant", "--progress", "none", "--ignore", "slicetiming", *FAST, expect=code)
+    run(bids, masked, "participant", "--progress", "none", "--ignore", "slicetiming", "--write-volumes", "all", *FAST, expect=code)
+    labels = nb.load(f"{masked}/sub-001/anat/sub-001_dseg.nii.gz").get_fdata()
+    brain = nb.load(f"{masked}/sub-001/anat/sub-001_desc-brain_mask.nii.gz").get_fdata() > 0
+    check(not labels[lesion > 0].any() and (labels[brain & (lesion == 0)] > 0).all(), "the lesion belongs to no tissue, all else does")
     with h5py.File(f"{out}/sub-001/sub-001.h5") as x, h5py.File(f"{masked}/sub-001/sub-001.h5") as y:
         inputs = [s.decode() for s in y["provenance/inputs/path"][()]]
         check("sub-001/anat/sub-001_T1w_label-lesion_roi.nii.gz" in inputs, str(inputs))
         keys = [dict(zip(h["provenance/stages/name"][()], h["provenance/stages/key"][()])) for h in (x, y)]
-        check(keys[0][b"affine"] == keys[1][b"affine"] and keys[0][b"normalization"] != keys[1][b"normalization"], "keys")
+        check(keys[0][b"head_motion"] == keys[1][b"head_motion"], "motion knows nothing of lesions")
+        for stage in (b"bias_field", b"affine", b"brain_mask", b"normalization"):
+            check(keys[0][stage] != keys[1][stage], f"{stage} must depend on the lesion")
     moved = t1w.affine.copy()
     moved[0, 3] += 1000
     nb.save(nb.Nifti1Image(lesion, moved), roi)

@@ -20,6 +20,7 @@ struct Options {
   std::string t1w;
   std::string brain;
   std::string mask;
+  std::string lesion;
   std::string xfm;
   std::string warped;
   affine::Params params;
@@ -47,7 +48,11 @@ void run_affine(const Options& options) {
   const Volume brain = image_io::read_volume(options.brain);
   const Mask mask =
       options.mask.empty() ? template_mask(brain, context) : image_io::read_mask(options.mask);
-  const auto out = affine::run({t1w, brain, mask}, options.params, context);
+  Mask lesion;
+  if (!options.lesion.empty()) lesion = image_io::read_mask(options.lesion);
+  const auto out = affine::run(
+      {t1w, brain, mask, nullptr, nullptr, options.lesion.empty() ? nullptr : &lesion},
+      options.params, context);
   std::cout << "correlation " << out.correlation << ", overlap " << out.overlap << ", rotation "
             << out.header_rotation_deg << " degrees\n";
   if (!options.xfm.empty()) {
@@ -73,6 +78,7 @@ void add_affine(CLI::App& stage_app) {
   app->add_option("t1w", options->t1w, "T1-weighted image, with or without skull")->required();
   app->add_option("--template", options->brain, "brain-only template")->required();
   app->add_option("--template-mask", options->mask, "its brain mask [from the template]");
+  app->add_option("--lesion", options->lesion, "tissue of the T1w that the fit leaves out");
   app->add_option("--xfm", options->xfm, "ITK text transform to write, T1w to template");
   app->add_option("--warped", options->warped, "T1w on the template's grid to write");
   add_params(*app, options->params);

@@ -16,6 +16,7 @@ struct Options {
   std::string t1w;
   std::string brain;
   std::string mask;
+  std::string lesion;
   std::string out;
   brain_mask::Params params;
 };
@@ -26,9 +27,13 @@ void run_brain_mask(const Options& options) {
   const Volume brain = image_io::read_volume(options.brain);
   const Mask mask =
       options.mask.empty() ? template_mask(brain, context) : image_io::read_mask(options.mask);
-  const auto fit = affine::run({t1w, brain, mask}, affine::Params{}, context);
+  Mask lesion;
+  if (!options.lesion.empty()) lesion = image_io::read_mask(options.lesion);
+  const Mask* left_out = options.lesion.empty() ? nullptr : &lesion;
+  const auto fit =
+      affine::run({t1w, brain, mask, nullptr, nullptr, left_out}, affine::Params{}, context);
   const auto out =
-      brain_mask::run({t1w, brain, mask, fit.t1w_to_template}, options.params, context);
+      brain_mask::run({t1w, brain, mask, fit.t1w_to_template, left_out}, options.params, context);
   image_io::write_mask(options.out, out.mask);
   std::cout << "brain " << out.volume_ml << " ml" << (out.skull_stripped ? ", was stripped" : "")
             << '\n';
@@ -43,6 +48,7 @@ void add_brain_mask(CLI::App& stage_app) {
   app->add_option("t1w", options->t1w, "T1-weighted image, bias-corrected")->required();
   app->add_option("--template", options->brain, "brain-only template")->required();
   app->add_option("--template-mask", options->mask, "its brain mask [from the template]");
+  app->add_option("--lesion", options->lesion, "tissue of the T1w that decides nothing");
   app->add_option("--out", options->out, "mask to write")->required();
   add_params(*app, options->params);
   app->callback([options] { run_brain_mask(*options); });

@@ -33,16 +33,19 @@ void run_normalization(const Options& options) {
   const Mask template_brain = options.template_brain_mask.empty()
                                   ? template_mask(brain, context)
                                   : image_io::read_mask(options.template_brain_mask);
-  const auto fit = affine::run({t1w, brain, template_brain}, affine::Params{}, context);
-  const Mask mask =
-      options.mask.empty()
-          ? brain_mask::run({t1w, brain, template_brain, fit.t1w_to_template}, {}, context).mask
-          : image_io::read_mask(options.mask);
   Mask lesion;
   if (!options.lesion.empty()) lesion = image_io::read_mask(options.lesion);
-  const auto out = normalization::run({t1w, mask, brain, template_brain, fit.t1w_to_template,
-                                       options.lesion.empty() ? nullptr : &lesion},
-                                      options.params, context);
+  const Mask* left_out = options.lesion.empty() ? nullptr : &lesion;
+  const auto fit = affine::run({t1w, brain, template_brain, nullptr, nullptr, left_out},
+                               affine::Params{}, context);
+  const Mask mask =
+      options.mask.empty()
+          ? brain_mask::run({t1w, brain, template_brain, fit.t1w_to_template, left_out}, {},
+                            context)
+                .mask
+          : image_io::read_mask(options.mask);
+  const auto out = normalization::run(
+      {t1w, mask, brain, template_brain, fit.t1w_to_template, left_out}, options.params, context);
   std::cout << "dice " << out.dice << ", correlation " << out.correlation << ", jacobian "
             << out.min_jacobian << " to " << out.max_jacobian << ", displacement "
             << out.max_displacement_mm << " mm\n";

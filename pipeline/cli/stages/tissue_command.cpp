@@ -14,6 +14,7 @@ void add_tissue(CLI::App& stage_app) {
     std::string t1w;
     std::string mask;
     std::string prefix;
+    std::string lesion;
     tissue::Params params;
   };
   const auto options = std::make_shared<Options>();
@@ -23,11 +24,16 @@ void add_tissue(CLI::App& stage_app) {
   app->add_option("--mask", options->mask, "brain mask on the same grid")->required();
   app->add_option("--out-prefix", options->prefix, "writes PREFIXlabel-{CSF,GM,WM}_probseg.nii.gz")
       ->required();
+  app->add_option("--lesion", options->lesion, "mask of tissue that belongs to no class");
   add_params(*app, options->params);
   app->callback([options] {
     const Volume t1w = image_io::read_volume(options->t1w);
     const Mask mask = image_io::read_mask(options->mask);
-    const auto out = tissue::run({t1w, mask}, options->params, process_context());
+    Mask lesion;
+    if (!options->lesion.empty()) lesion = image_io::read_mask(options->lesion);
+    const auto out =
+        tissue::run({t1w, mask, nullptr, options->lesion.empty() ? nullptr : &lesion},
+                    options->params, process_context());
     image_io::write_volume(options->prefix + "label-CSF_probseg.nii.gz", out.csf);
     image_io::write_volume(options->prefix + "label-GM_probseg.nii.gz", out.gm);
     image_io::write_volume(options->prefix + "label-WM_probseg.nii.gz", out.wm);

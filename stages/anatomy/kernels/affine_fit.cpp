@@ -42,8 +42,9 @@ struct Sampler {
     gradient_map = linear.transpose().cast<float>();
   }
 
-  // Value (and gradient by the fixed point when wanted); false outside the lattice.
-  template <bool kGradient>
+  // Value (and gradient by the fixed point when wanted); false outside the lattice and, when
+  // kMissing, where a value is missing.
+  template <bool kGradient, bool kMissing>
   bool operator()(const float* point, float& value, Eigen::Vector3f& gradient) const {
     const Eigen::Vector3f v = to_voxel * Eigen::Vector3f(point[0], point[1], point[2]) + offset;
     const auto& shape = image.grid.shape;
@@ -65,6 +66,9 @@ struct Sampler {
     const float b00 = c00 + x * d00, b10 = c10 + x * d10, b01 = c01 + x * d01, b11 = c11 + x * d11;
     const float a0 = b00 + y * (b10 - b00), a1 = b01 + y * (b11 - b01);
     value = a0 + z * (a1 - a0);
+    if constexpr (kMissing) {
+      if (std::isnan(value)) return false;
+    }
     if constexpr (kGradient) {
       const float e0 = d00 + y * (d10 - d00), e1 = d01 + y * (d11 - d01);
       const Eigen::Vector3f g(e0 + z * (e1 - e0), (b10 - b00) + z * ((b11 - b01) - (b10 - b00)),
@@ -92,9 +96,9 @@ void accumulate_derivatives(const float* point, float f, float m, const Eigen::V
   for (int i = 0; i < 6; ++i) dd.row(i) += gg[i] * xx.transpose();
 }
 
-template <bool kDerivatives>
-Sums sum_samples(const FixedSamples& fixed, const Volume& moving, const Affine& fixed_to_moving,
-                 const Context& context) {
+template <bool kDerivatives, bool kMissing>
+Sums sum_over(const FixedSamples& fixed, const Volume& moving, const Affine& fixed_to_moving,
+              const Context& context) {
   const Sampler sampler(moving, fixed_to_moving, fixed.center_mm);
   return parallel_sum(context, fixed.value.size(), kGrain, Sums{},
                       [&](std::size_t begin, std::size_t end) {
@@ -105,7 +109,8 @@ Sums sum_samples(const FixedSamples& fixed, const Volume& moving, const Affine& 
                           float m = 0.0F;
                           Eigen::Vector3f g;
                           const float* point = fixed.point_mm.data() + 3 * s;
-                          if (!sampler.template operator()<kDerivatives>(point, m, g)) continue;
+                          if (!sampler.template operator()<kDerivatives, kMissing>(point, m, g))
+                            continue;
                           const float f = fixed.value[s];
                           sums.n += 1.0;
                           sums.f += f;
@@ -121,6 +126,14 @@ Sums sum_samples(const FixedSamples& fixed, const Volume& moving, const Affine& 
                         sums.dd = dd.cast<double>();
                         return sums;
                       });
+}
+
+template <bool kDerivatives>
+Sums sum_samples(const FixedSamples& fixed, const Volume& moving, const Affine& fixed_to_moving,
+                 const Context& context) {
+  return fixed.moving_has_gaps
+             ? sum_over<kDerivatives, true>(fixed, moving, fixed_to_moving, context)
+             : sum_over<kDerivatives, false>(fixed, moving, fixed_to_moving, context);
 }
 
 struct Moments {

@@ -15,6 +15,7 @@ struct FixedSamples {
   Eigen::Vector3d center_mm = Eigen::Vector3d::Zero();
   std::vector<float> point_mm; // 3 per sample
   std::vector<float> value;
+  bool moving_has_gaps = false; // samples next to a NaN of the moving image do not count
 };
 
 inline constexpr int kAffineParameters = 12;
