@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <complex>
+#include <map>
 #include <numbers>
 
 #include "stages/core/least_squares.hpp"
@@ -10,8 +12,9 @@
 namespace boldmill {
 namespace {
 
-constexpr std::array<double, 3> kTau_s{2.0, 6.0, 20.0};
-constexpr Eigen::Index kComponents = 1 + static_cast<Eigen::Index>(kTau_s.size());
+constexpr Eigen::Index kComponents = 4; // white, exponential, neural, exponential
+constexpr Eigen::Index kNeural = 2;
+constexpr std::array<double, kComponents> kTau_s{0.0, 2.0, 0.0, 20.0};
 constexpr int kLattice = 10;         // steps of a weight between 0 and 1
 constexpr double kLeastWhite = 0.02; // keeps every covariance well conditioned
 constexpr double kBandRatio = 1.2;   // of the frequencies that bound a band
@@ -95,6 +98,56 @@ Eigen::MatrixXd exponential(const Eigen::VectorXd& time_s, double tau_s) {
   return out;
 }
 
+// B at rising lags, by summing its spectrum.
+class NeuralCorrelation {
+public:
+  NeuralCorrelation() : power_(kFrequencies) {
+    for (Eigen::Index i = 0; i < kFrequencies; ++i) {
+      const std::complex<double> pole(1.0, 2.0 * std::numbers::pi * hz(i));
+      const std::complex<double> response = std::pow(pole, -6) - std::pow(pole, -16) / 6.0;
+      power_[i] = std::norm(response) / hz(i);
+    }
+    power_ /= power_.sum();
+  }
+  [[nodiscard]] double at(double lag_s) const {
+    double sum = 0.0;
+    for (Eigen::Index i = 0; i < kFrequencies; ++i) {
+      sum += power_[i] * std::cos(2.0 * std::numbers::pi * hz(i) * lag_s);
+    }
+    return sum;
+  }
+
+private:
+  static constexpr double kStep_hz = 1.0 / 8000.0;   // no repeat within 8000 s
+  static constexpr Eigen::Index kFirst = 20;         // 1/400 Hz
+  static constexpr Eigen::Index kFrequencies = 3981; // to 0.5 Hz
+  [[nodiscard]] static double hz(Eigen::Index i) {
+    return kStep_hz * static_cast<double>(kFirst + i);
+  }
+  Eigen::VectorXd power_;
+};
+
+const NeuralCorrelation& neural_correlation() {
+  static const NeuralCorrelation instance;
+  return instance;
+}
+
+Eigen::MatrixXd neural_covariance(const Eigen::VectorXd& time_s) {
+  const NeuralCorrelation& correlation = neural_correlation();
+  std::map<long, double> known; // by lag in microseconds: times are multiples of one step
+  const Eigen::Index n = time_s.size();
+  Eigen::MatrixXd out(n, n);
+  for (Eigen::Index j = 0; j < n; ++j) {
+    for (Eigen::Index i = j; i < n; ++i) {
+      const double lag_s = time_s[i] - time_s[j];
+      const auto [found, is_new] = known.try_emplace(std::lround(1e6 * lag_s), 0.0);
+      if (is_new) found->second = correlation.at(lag_s);
+      out(i, j) = out(j, i) = found->second;
+    }
+  }
+  return out;
+}
+
 // a' exp(-|t - u| / tau) a by one recursion.
 double quadratic(const Eigen::VectorXd& a, const Eigen::VectorXd& time_s, double tau_s) {
   double total = 0.0;
@@ -109,7 +162,7 @@ double quadratic(const Eigen::VectorXd& a, const Eigen::VectorXd& time_s, double
 } // namespace
 
 MixtureNoise::MixtureNoise(const Eigen::MatrixXd& x, const Eigen::VectorXd& time_s)
-    : time_s_(time_s) {
+    : time_s_(time_s), neural_(neural_covariance(time_s)) {
   Frequencies frequencies = residual_cosines(LeastSquares(x).basis());
   filters_ = std::move(frequencies.basis);
   band_end_ = band_ends(frequencies.index);
@@ -119,7 +172,8 @@ MixtureNoise::MixtureNoise(const Eigen::MatrixXd& x, const Eigen::VectorXd& time
   for (Eigen::Index j = 0; j < kComponents; ++j) {
     Eigen::VectorXd power = Eigen::VectorXd::Ones(filters_.cols());
     if (j > 0) {
-      const Eigen::MatrixXd v = exponential(time_s, kTau_s[static_cast<std::size_t>(j - 1)]);
+      const Eigen::MatrixXd v =
+          j == kNeural ? neural_ : exponential(time_s, kTau_s[static_cast<std::size_t>(j)]);
       power = filters_.cwiseProduct(v * filters_).colwise().sum();
     }
     Eigen::Index begin = 0;
@@ -166,7 +220,12 @@ Eigen::MatrixXd MixtureNoise::covariance(Eigen::Index candidate) const {
   Eigen::MatrixXd v = Eigen::MatrixXd::Zero(time_s_.size(), time_s_.size());
   for (Eigen::Index j = 1; j < kComponents; ++j) {
     const double w = weights_(candidate, j);
-    if (w > 0.0) v += w * exponential(time_s_, kTau_s[static_cast<std::size_t>(j - 1)]);
+    if (!(w > 0.0)) continue;
+    if (j == kNeural) {
+      v += w * neural_;
+    } else {
+      v += w * exponential(time_s_, kTau_s[static_cast<std::size_t>(j)]);
+    }
   }
   v.diagonal().array() += weights_(candidate, 0);
   return v;
@@ -175,7 +234,10 @@ Eigen::MatrixXd MixtureNoise::covariance(Eigen::Index candidate) const {
 double MixtureNoise::correlation_at(Eigen::Index candidate, double lag_s) const {
   double out = 0.0;
   for (Eigen::Index j = 1; j < kComponents; ++j) {
-    out += weights_(candidate, j) * std::exp(-lag_s / kTau_s[static_cast<std::size_t>(j - 1)]);
+    const double correlation = j == kNeural
+                                   ? neural_correlation().at(lag_s)
+                                   : std::exp(-lag_s / kTau_s[static_cast<std::size_t>(j)]);
+    out += weights_(candidate, j) * correlation;
   }
   return out;
 }
@@ -184,7 +246,8 @@ double MixtureNoise::dof(Eigen::Index candidate, const Eigen::VectorXd& a) const
   Eigen::VectorXd gradient(kComponents);
   gradient[0] = a.squaredNorm();
   for (Eigen::Index j = 1; j < kComponents; ++j) {
-    gradient[j] = quadratic(a, time_s_, kTau_s[static_cast<std::size_t>(j - 1)]);
+    gradient[j] = j == kNeural ? a.dot(neural_ * a)
+                               : quadratic(a, time_s_, kTau_s[static_cast<std::size_t>(j)]);
   }
   const double variance = weights_.row(candidate).dot(gradient);
   const Eigen::VectorXd precision =

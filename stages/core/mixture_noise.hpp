@@ -1,4 +1,9 @@
-// Noise of one series as a mixture of covariances, V = s (w0 I + sum_j wj exp(-|t - u| / tau_j)).
+// Noise of one series as a mixture of covariances, V = s (w0 I + w1 exp(-|t - u| / 2 s) + w2 B(t -
+// u)
+// + w3 exp(-|t - u| / 20 s)). B is what spontaneous neural activity makes of itself through the
+// canonical response: the correlation of a series with spectrum |H(f)|^2 / f from 1/400 Hz on,
+// H(f) = ((1 + 2 pi i f)^-6 - (1 + 2 pi i f)^-16 / 6) / (1 - 1/6); it falls off above 0.1 Hz far
+// faster than exponentials can.
 // What the design leaves of a series is expressed in cosines of rising frequency made orthogonal to
 // the design, z = Z'y; the powers p_b = mean of z^2 over bands of frequency have expectation
 // s m_b(w), m_b(w) = mean over the band of z' V z, exact for the design and the rows. The weights
@@ -35,6 +40,7 @@ public:
 private:
   Eigen::MatrixXd filters_;
   Eigen::VectorXd time_s_;
+  Eigen::MatrixXd neural_;             // n x n: B
   std::vector<Eigen::Index> band_end_; // last column + 1 of each band
   Eigen::VectorXd band_size_;
   Eigen::MatrixXd components_; // bands x components: m_bj

@@ -54,6 +54,7 @@ Eigen::MatrixXd complement(const Eigen::MatrixXd& columns) {
 struct Variances {
   double noise = 0.0, prior = 0.0;
   bool at_limit = false;
+  double log_likelihood = 0.0;
 };
 
 // Restricted log likelihood over the ratio p / s, the noise variance profiled out.
@@ -103,7 +104,28 @@ Variances reml(const Eigen::VectorXd& power, const Eigen::VectorXd& signal) {
   const double log_ratio = 0.5 * (a + b);
   const double ratio = std::exp(log_ratio);
   const double noise = likelihood.noise(ratio);
-  return {noise, ratio * noise, log_ratio - low < 1e-6 || high - log_ratio < 1e-6};
+  return {noise, ratio * noise, log_ratio - low < 1e-6 || high - log_ratio < 1e-6,
+          likelihood(log_ratio)};
+}
+
+Eigen::VectorXd power_law(Eigen::Index n, double exponent) {
+  constexpr Eigen::Index kFlatBelow = 4; // waves longer than half the run count as one
+  Eigen::VectorXd out(n);
+  for (Eigen::Index k = 0; k < n; ++k) {
+    out[k] = std::pow(static_cast<double>(std::max(k, kFlatBelow)), -exponent);
+  }
+  return out / out.mean();
+}
+
+Prior prior_of(double exponent, const Eigen::MatrixXd& rest, const Eigen::MatrixXd& convolved) {
+  Prior out;
+  out.exponent = exponent;
+  out.variance = power_law(convolved.cols(), exponent);
+  const Eigen::MatrixXd free = rest.transpose() * convolved * out.variance.cwiseSqrt().asDiagonal();
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(free * free.transpose());
+  out.signal_variance = eigen.eigenvalues().cwiseMax(0.0);
+  out.directions = rest * eigen.eigenvectors();
+  return out;
 }
 
 void check_design(const DesignInputs& inputs, const Params& params) {
@@ -135,11 +157,12 @@ Basis prepare(const DesignInputs& inputs, const Params& params, const Context& c
       convolve_and_sample(padded, inputs.hrf, out.kept,
                           {params.bins_per_volume, params.sample_bin, params.padding_bins});
   out.cosines = padded.bottomRows(n_bins);
-  context.check_stop();
-  const Eigen::MatrixXd free = rest.transpose() * out.convolved;
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> eigen(free * free.transpose());
-  out.signal_variance = eigen.eigenvalues().cwiseMax(0.0);
-  out.directions = rest * eigen.eigenvectors();
+  const bool white = params.prior == "white" || params.variances == "spm";
+  for (const double exponent :
+       white ? std::vector<double>{0.0} : std::vector<double>{0.0, 0.5, 1.0}) {
+    context.check_stop();
+    out.priors.push_back(prior_of(exponent, rest, out.convolved));
+  }
   return out;
 }
 
@@ -152,27 +175,38 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
                                       std::to_string(basis.n_volumes));
   }
   const Eigen::VectorXd kept = inputs.series(basis.kept);
-  const Eigen::VectorXd z = basis.directions.transpose() * kept;
   // What rounding alone leaves of a constant or fully regressed series.
-  if (!kept.allFinite() || z.norm() <= 1e-12 * kept.norm()) {
+  const Eigen::VectorXd left = basis.priors[0].directions.transpose() * kept;
+  if (!kept.allFinite() || left.norm() <= 1e-12 * kept.norm()) {
     throw Error(ErrorKind::input,
                 std::string(kWho) + ": the series is constant or not finite over the volumes kept");
   }
   Variances v;
-  if (params.variances == "reml") {
-    v = reml(z.cwiseAbs2(), basis.signal_variance);
-  } else {
-    v.noise = 0.25;
-    v.prior = static_cast<double>(basis.convolved.cols()) / basis.convolved.squaredNorm();
+  const Prior* prior = nullptr;
+  for (const Prior& candidate : basis.priors) {
+    Variances found;
+    if (params.variances == "reml") {
+      const Eigen::VectorXd z = candidate.directions.transpose() * kept;
+      found = reml(z.cwiseAbs2(), candidate.signal_variance);
+    } else {
+      found.noise = 0.25;
+      found.prior = static_cast<double>(basis.convolved.cols()) / basis.convolved.squaredNorm();
+    }
+    if (prior != nullptr && found.log_likelihood <= v.log_likelihood) continue;
+    v = found;
+    prior = &candidate;
   }
+  const Eigen::VectorXd z = prior->directions.transpose() * kept;
   const Eigen::VectorXd weighted =
-      v.prior * z.array() / (v.noise + v.prior * basis.signal_variance.array());
-  const Eigen::VectorXd coefficients = basis.convolved.transpose() * (basis.directions * weighted);
+      v.prior * z.array() / (v.noise + v.prior * prior->signal_variance.array());
+  const Eigen::VectorXd coefficients =
+      prior->variance.cwiseProduct(basis.convolved.transpose() * (prior->directions * weighted));
   Outputs out;
   out.neural = basis.cosines * coefficients;
   out.neural.array() -= out.neural.mean();
   out.noise_variance = v.noise;
   out.prior_variance = v.prior;
+  out.prior_exponent = prior->exponent;
   out.at_limit = v.at_limit;
   return out;
 }
@@ -181,7 +215,7 @@ std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const std::size_t bins =
       shape.n_volumes * shape.bins_per_volume + static_cast<std::size_t>(params.padding_bins);
   const std::size_t n = shape.n_volumes;
-  return (2 * bins * n + 8 * n * n + 2 * n * (shape.n_confounds + 1)) * sizeof(double) + 65536;
+  return (2 * bins * n + 14 * n * n + 2 * n * (shape.n_confounds + 1)) * sizeof(double) + 65536;
 }
 
 } // namespace boldmill::neural_deconvolution

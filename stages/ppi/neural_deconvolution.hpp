@@ -4,6 +4,8 @@
 // without prior (fixed effects, the constant added here), e ~ N(0, s I).
 //   c = p (HB)' R (s I + p R'HB(HB)'R)^-1 R'y,  R an orthonormal basis of what X0 leaves;
 //   neural = B c, its mean removed.
+// The prior of cosine k is p max(k, 4)^-a, scaled to mean 1 over the cosines: prior `power_law`
+// (default) takes a from 0, 0.5 and 1 by the same likelihood, `white` has a = 0, as SPM.
 // `reml`: s and p by restricted maximum likelihood. `spm`: s = 1/4 and p = N / trace((HB)'HB),
 // which is what spm_peb_ppi does: it hands both levels to spm_PEB as known covariances. That holds
 // for series scaled to a grand mean of 100 only; reml follows the scale of the series. Sources:
@@ -25,12 +27,13 @@ namespace boldmill::neural_deconvolution {
 inline constexpr std::array<std::string_view, 1> kReferences{
     "Gitelman 2003, NeuroImage, doi:10.1016/S1053-8119(03)00058-2"};
 inline constexpr StageInfo kStage{.name = "neural_deconvolution",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "the neural series behind a region's BOLD series",
                                   .references = kReferences};
 
 struct Params {
   std::string variances = "reml";
+  std::string prior = "power_law";
   int bins_per_volume = 16;
   int sample_bin = 7;
   int padding_bins = 128;
@@ -38,11 +41,16 @@ struct Params {
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit) {
-  auto& [variances, bins_per_volume, sample_bin, padding_bins] = params;
+  auto& [variances, prior, bins_per_volume, sample_bin, padding_bins] = params;
   visit("variances", variances, "",
         "reml: noise and prior variance estimated; spm: SPM's fixed values, for series scaled to "
         "100",
         Limits::one_of({"reml", "spm"}));
+  visit(
+      "prior", prior, "",
+      "spectrum of the neural series: power_law, its exponent by reml, or white; variances spm are "
+      "always white",
+      Limits::one_of({"power_law", "white"}));
   visit("bins_per_volume", bins_per_volume, "", "microtime bins of a volume",
         Limits::between(1, 256));
   visit("sample_bin", sample_bin, "",
@@ -61,13 +69,18 @@ struct DesignInputs {
 };
 
 // What all series of a run share. n = volumes kept, N = n_volumes, q = n - rank of the confounds.
+struct Prior {
+  double exponent = 0.0;
+  Eigen::VectorXd variance;        // N: of each cosine, mean 1
+  Eigen::MatrixXd directions;      // n x q, orthonormal, without confounds, diagonalising
+  Eigen::VectorXd signal_variance; // q: H B diag(variance) (H B)', these are its eigenvalues
+};
 struct Basis {
   int n_volumes = 0;
   std::vector<Eigen::Index> kept; // volumes
   Eigen::MatrixXd cosines;        // microtime bins of the run x N: B
   Eigen::MatrixXd convolved;      // n x N: H B at the volumes kept
-  Eigen::MatrixXd directions;     // n x q, orthonormal, without confounds, diagonalising H B (H B)'
-  Eigen::VectorXd signal_variance; // q: eigenvalues
+  std::vector<Prior> priors;      // to choose from
 };
 // Throws input: keep or confounds of another length, an empty or non-finite response, fewer than
 // 8 volumes left beside the confounds; usage: sample_bin not below bins_per_volume.
@@ -82,6 +95,7 @@ struct Outputs {
   Eigen::VectorXd neural;      // bins_per_volume T, mean 0, the unit of the series
   double noise_variance = 0.0; // s
   double prior_variance = 0.0; // p
+  double prior_exponent = 0.0; // a
   // Reml found no sign of a haemodynamic signal (p at its lower limit) or of noise (upper limit).
   bool at_limit = false;
 };

@@ -1,5 +1,7 @@
 #include "stages/ppi/neural_deconvolution.hpp"
 
+#include <algorithm>
+
 #include "stages/ppi/test_data.hpp"
 
 namespace boldmill::neural_deconvolution {
@@ -33,8 +35,8 @@ TEST(NeuralDeconvolution, RemlAgreesWithFisherScoringAlsoWhenCensored) {
   const auto keep = part();
   for (Eigen::Index c = 0; c < 2; ++c) {
     if (c == 1) y[20] = y[45] = std::nan(""); // what is not kept is not looked at
-    const auto out =
-        deconvolve(y, {}, confounds(), c == 0 ? std::span<const std::uint8_t>{} : std::span(keep));
+    const auto out = deconvolve(y, {.prior = "white"}, confounds(),
+                                c == 0 ? std::span<const std::uint8_t>{} : std::span(keep));
     EXPECT_NEAR(out.noise_variance, variances(c, 0), 1e-5 * variances(c, 0));
     EXPECT_NEAR(out.prior_variance, variances(c, 1), 1e-5 * variances(c, 1));
     EXPECT_LT((out.neural - expected.col(c)).norm() / expected.col(c).norm(), 1e-5);
@@ -73,11 +75,16 @@ TEST(NeuralDeconvolution, SolvesTheNormalEquationsOfThePosterior) {
   const Basis basis = prepare({kVolumes, {}, canonical(), confounds()}, params, {});
   const Eigen::VectorXd y = series().col(1);
   const auto out = run({&basis, y}, params, {});
-  // (X'X / s + D) b = X'y / s, D = 1/p on the cosines and 0 on the confounds
+  const auto prior = std::find_if(basis.priors.begin(), basis.priors.end(),
+                                  [&](const Prior& p) { return p.exponent == out.prior_exponent; });
+  ASSERT_NE(prior, basis.priors.end());
+  EXPECT_NEAR(prior->variance.mean(), 1.0, 1e-12);
+  // (X'X / s + D) b = X'y / s, D = 1 / (p times the prior's shape) on the cosines, 0 on the
+  // confounds
   Eigen::MatrixXd x(kVolumes, kVolumes + 3);
   x << basis.convolved, Eigen::VectorXd::Ones(kVolumes), confounds();
   Eigen::MatrixXd a = x.transpose() * x / out.noise_variance;
-  a.diagonal().head(kVolumes).array() += 1.0 / out.prior_variance;
+  a.diagonal().head(kVolumes).array() += (out.prior_variance * prior->variance.array()).inverse();
   const Eigen::VectorXd b = a.fullPivLu().solve(x.transpose() * y / out.noise_variance);
   Eigen::VectorXd expected = basis.cosines * b.head(kVolumes);
   expected.array() -= expected.mean();
@@ -85,22 +92,36 @@ TEST(NeuralDeconvolution, SolvesTheNormalEquationsOfThePosterior) {
 }
 
 TEST(NeuralDeconvolution, RemlFindsTheVariancesThatMadeTheSeries) {
-  const int n = 300;
+  const int n = 200;
   const Basis basis = prepare({n, {}, canonical(), {}}, {}, {});
-  double noise = 0.0;
-  double prior = 0.0;
-  constexpr int kRepeats = 20;
-  for (int repeat = 0; repeat < kRepeats; ++repeat) {
-    Random random(stream_seed(7, "reml", std::to_string(repeat)));
-    Eigen::VectorXd c(n), e(n);
-    for (double& v : c) v = 3.0 * random.normal();
-    for (double& v : e) v = 0.3 * random.normal();
-    const auto out = run({&basis, basis.convolved * c + e}, {}, {});
-    noise += out.noise_variance / kRepeats;
-    prior += out.prior_variance / kRepeats;
+  ASSERT_EQ(basis.priors.size(), 3U);
+  Basis white = basis;
+  white.priors.resize(1);
+  constexpr int kRepeats = 30;
+  std::vector<double> exponent;
+  for (const Prior& truth : basis.priors) {
+    double noise = 0.0;
+    double prior = 0.0;
+    double found = 0.0;
+    for (int repeat = 0; repeat < kRepeats; ++repeat) {
+      Random random(stream_seed(7, "reml", std::to_string(repeat)));
+      Eigen::VectorXd c(n), e(n);
+      for (double& v : c) v = 3.0 * random.normal();
+      for (double& v : e) v = 0.3 * random.normal();
+      const Eigen::VectorXd y = basis.convolved * truth.variance.cwiseSqrt().cwiseProduct(c) + e;
+      found += run({&basis, y}, {}, {}).prior_exponent / kRepeats;
+      const auto out = run({&white, y}, {}, {});
+      noise += out.noise_variance / kRepeats;
+      prior += out.prior_variance / kRepeats;
+    }
+    exponent.push_back(found);
+    if (truth.exponent > 0.0) continue;
+    EXPECT_NEAR(noise, 0.09, 0.012);
+    EXPECT_NEAR(prior, 9.0, 1.8);
   }
-  EXPECT_NEAR(noise, 0.09, 0.01);
-  EXPECT_NEAR(prior, 9.0, 1.5);
+  EXPECT_LT(exponent[0], 0.35);
+  EXPECT_GT(exponent[1], exponent[0]);
+  EXPECT_GT(exponent[2], 0.65);
 }
 
 TEST(NeuralDeconvolution, FollowsTheScaleAndIgnoresTheLevel) {

@@ -108,6 +108,7 @@ Run prepare(const Inputs& in, const Params& params, const Context& context) {
   }
   if (run.deconvolves()) {
     run.neural_params.variances = params.deconvolution;
+    run.neural_params.prior = params.neural_prior;
     run.neural_params.bins_per_volume = params.bins_per_volume;
     run.neural_params.sample_bin = params.reference_bin;
     run.basis = neural_deconvolution::prepare(
@@ -138,6 +139,7 @@ SeedDesign design_of(const Run& run, std::size_t seed, const Context& context) {
     out.report.noise_variance = neural.noise_variance;
     out.report.prior_variance = neural.prior_variance;
     out.report.at_limit = neural.at_limit;
+    out.report.prior_exponent = neural.prior_exponent;
     const Eigen::MatrixXd product = run.psychological.array().colwise() * neural.neural.array();
     interactions = convolve_and_sample(product, run.in.hrf, run.kept, run.sampling());
   } else {

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -35,6 +36,7 @@ inline constexpr StageInfo kStage{.name = "ppi",
 
 struct Params {
   std::string deconvolution = "reml";
+  std::string neural_prior = "power_law";
   std::string noise = "mixture";
   bool center_conditions = true;
   int bins_per_volume = 16;
@@ -44,12 +46,15 @@ struct Params {
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit) {
-  auto& [deconvolution, noise, center_conditions, bins_per_volume, reference_bin, min_dof] = params;
+  auto& [deconvolution, neural_prior, noise, center_conditions, bins_per_volume, reference_bin,
+         min_dof] = params;
   visit("deconvolution", deconvolution, "",
         "neural series of the seed: reml, spm (fixed variances, series scaled to 100), or none",
         Limits::one_of({"reml", "spm", "none"}));
-  visit("noise", noise, "",
-        "of the target: mixture of white noise and correlations of 2, 6 and 20 s, or white",
+  visit("neural_prior", neural_prior, "",
+        "spectrum of the neural series with reml: power_law, its exponent estimated, or white",
+        Limits::one_of({"power_law", "white"}));
+  visit("noise", noise, "", "of the target: glm's mixture, or white",
         Limits::one_of({"mixture", "white"}));
   visit("center_conditions", center_conditions, "",
         "remove the mean of each condition before it multiplies the seed", Limits{});
@@ -93,9 +98,10 @@ struct Estimate {
 };
 struct SeedReport {
   std::size_t seed = 0;
-  int rank = 0, n_columns = 0;                       // of the unwhitened design
-  double noise_variance = 0.0, prior_variance = 0.0; // NaN with deconvolution none
-  bool at_limit = false;                             // see neural_deconvolution
+  int rank = 0, n_columns = 0;                                      // of the unwhitened design
+  double noise_variance = 0.0, prior_variance = 0.0;                // NaN with deconvolution none
+  bool at_limit = false;                                            // see neural_deconvolution
+  double prior_exponent = std::numeric_limits<double>::quiet_NaN(); // the same
 };
 struct Outputs {
   std::vector<Estimate> estimates; // one per question, in order

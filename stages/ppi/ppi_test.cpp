@@ -40,11 +40,11 @@ Inputs three_regions() {
 TEST(Ppi, AgreesWithTheWrittenOutModel) {
   const Eigen::MatrixXd expected = reference("ppi.tsv");
   const auto keep = part();
-  const std::vector<Params> settings{{.noise = "white"},
-                                     {.noise = "white", .center_conditions = false},
-                                     {.deconvolution = "spm", .noise = "white"},
-                                     {.deconvolution = "none", .noise = "white"},
-                                     {}};
+  const Params plain{.neural_prior = "white", .noise = "white"};
+  std::vector<Params> settings(5, plain);
+  settings[1].center_conditions = false;
+  settings[2].deconvolution = "spm";
+  settings[3].deconvolution = "none";
   for (std::size_t s = 0; s < settings.size(); ++s) {
     Inputs in = three_regions();
     if (s == 4) {

@@ -5,13 +5,14 @@
 //              zero; y_t - rho y_(t-1), the first row as it is.
 //   ar1_global one rho for all columns (as SPM, here by moments with the design's bias removed),
 //              exact stationary covariance.
-//   mixture    (default) V = w0 I + sum_j wj exp(-|t - s| / tau_j), tau = 2, 6, 20 s, weights from
-//   a
+//   mixture    (default) V = w0 I + w1 exp(-|t - s| / 2 s) + w2 B(t - s) + w3 exp(-|t - s| / 20 s),
+//   B
+//              the correlation of spontaneous activity seen through the response; weights from a
 //              lattice of 1/10, chosen per column by restricted maximum likelihood of the power of
 //              the residuals in bands of frequency (their expectation is exact for the design and
 //              the rows kept); generalised least squares; degrees of freedom by Satterthwaite
 //              from the uncertainty of the variance components.
-// Gaps left by censoring count with their true length: rho^(gap / TR), exp(-|t - s| / tau).
+// Gaps left by censoring count with their true length: rho^(gap / TR), V(t - s).
 // mixture holds 5 % where AR(1) gives 12 to 29 % (METHOD.md). Sources: Worsley 2002,
 // doi:10.1006/nimg.2001.0933; Corbin 2018, doi:10.1002/hbm.24218; Friston 2002,
 // doi:10.1006/nimg.2002.1091. Cost O(T K P), mixture O(T T P). Columns with a value that is not
@@ -35,7 +36,7 @@ inline constexpr std::array<std::string_view, 3> kReferences{
     "Friston 2002, NeuroImage, doi:10.1006/nimg.2002.1091",
     "Corbin 2018, Human Brain Mapping, doi:10.1002/hbm.24218"};
 inline constexpr StageInfo kStage{.name = "glm",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "first-level model of a task run",
                                   .references = kReferences};
 
@@ -50,7 +51,8 @@ template <class P, class F>
 void for_each_field(P& params, F&& visit) {
   auto& [noise, rho_bins, percent_signal, min_dof] = params;
   visit("noise", noise, "",
-        "mixture: white noise and three correlations of 2, 6 and 20 s per column; ar1: per column "
+        "mixture: white noise, correlations of 2 and 20 s and spontaneous activity through the "
+        "response, per column; ar1: per column "
         "as nilearn; ar1_global: one for all as SPM; ols: independent",
         Limits::one_of({"mixture", "ar1", "ar1_global", "ols"}));
   visit("rho_bins", rho_bins, "", "ar1: steps of the autocorrelation between 0 and 1",

@@ -1,6 +1,7 @@
 """Reference values of stages/task: nilearn, statsmodels, scipy, and SPM's formulas evaluated with numpy.
 
-    python make.py          (nilearn 0.14.1, statsmodels 0.15.0, scipy 1.17.1, numpy 2.4.6, pandas 3.1.1; seedless)
+    python make.py          (nilearn 0.14.1, statsmodels 0.15.0, scipy 1.17.1, numpy 2.4.6, pandas 3.1.1; seedless;
+                            mixture*.tsv: scipy 1.15.3, numpy 2.3.5)
 
 SPM's formulas are those of its documentation and of Friston 1998: the response of spm_hrf with parameters
 6 16 1 1 6 0 32 on 16 bins of each bin, the derivatives and serial orthogonalisation of spm_get_bf, the boxes of
@@ -126,7 +127,16 @@ def expected_ratio(rho, residual, t):
     return np.trace(residual @ shift @ residual @ v) / np.trace(residual @ v)
 
 
-def mixture(x, time, y, tau=(2.0, 6.0, 20.0)):
+def neural(lag):
+    """Correlation of pink activity seen through the canonical response."""
+    f = np.arange(20, 4001) / 8000
+    w = 1 + 2j * np.pi * f
+    power = np.abs(w**-6.0 - w**-16.0 / 6) ** 2 / f
+    flat, where = np.unique(np.round(lag, 6), return_inverse=True)
+    return (np.cos(2 * np.pi * np.outer(flat, f)) @ (power / power.sum()))[where].reshape(lag.shape)
+
+
+def mixture(x, time, y):
     """Weights and scale of one series, as METHOD.md states them, by plain loops."""
     n = len(time)
     basis = linalg.orth(x)
@@ -148,7 +158,7 @@ def mixture(x, time, y, tau=(2.0, 6.0, 20.0)):
     band = np.searchsorted(bounds, frequency, side="right")
     power = (z.T @ y) ** 2
     lag = np.abs(time[:, None] - time[None])
-    parts = [np.eye(n)] + [np.exp(-lag / s) for s in tau]
+    parts = [np.eye(n), np.exp(-lag / 2.0), neural(lag), np.exp(-lag / 20.0)]
     diagonal = [np.diag(z.T @ v @ z) for v in parts]
     bands = np.unique(band)
     nb = np.array([(band == b).sum() for b in bands])
