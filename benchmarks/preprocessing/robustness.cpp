@@ -48,10 +48,10 @@ void count(const std::string& kind, const std::string& who, bool right, bool fla
   tally.right += right ? 1 : 0;
   tally.flagged += flagged ? 1 : 0;
   tally.wrong_unflagged += !right && !flagged ? 1 : 0;
-  const bool expected = kind == "clean"             ? right && !flagged
-                        : kind == "sides exchanged" ? flagged
+  const bool expected = kind == "clean"                 ? right && !flagged
+                        : kind == "sides exchanged"     ? flagged
                         : kind.starts_with("evidence:") ? true
-                                                         : right || flagged;
+                                                        : right || flagged;
   if (!expected) std::printf("%s, %s: %s\n", kind.c_str(), who.c_str(), detail.c_str());
 }
 
@@ -128,8 +128,7 @@ void judge_atrophy(const Person& person, const Template& target) {
     bright = std::max(bright, static_cast<double>(person.t1w.data[v]));
   }
   Person shrunken = person;
-  shrunken.t1w =
-      atrophied(person.t1w, Affine::Identity(), person.t1w_mask, center, 0.2 * bright);
+  shrunken.t1w = atrophied(person.t1w, Affine::Identity(), person.t1w_mask, center, 0.2 * bright);
   judge_t1w("T1w of a shrunken brain", person, shrunken.t1w, Affine::Identity(), target);
   try {
     (void)fit_anatomy(shrunken.t1w, target, shrunken.t1w_mask);

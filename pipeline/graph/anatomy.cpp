@@ -164,9 +164,9 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     out.fit.affine = study.cache.value<affine::Outputs>(keys.affine, [&] {
       const Volume& t1w = corrected();
       return timed(out.resources, "affine", session.id, [&] {
-        return affine::run({t1w, study.target.brain, study.target.mask, nullptr, nullptr,
-                            lesion_or_none()},
-                           c.affine, context);
+        return affine::run(
+            {t1w, study.target.brain, study.target.mask, nullptr, nullptr, lesion_or_none()},
+            c.affine, context);
       });
     });
   }
@@ -174,10 +174,9 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
     const Volume& t1w = corrected();
     return timed(out.resources, "brain_mask", session.id, [&] {
       if (given.mask) return as_given(precomputed_mask(*given.mask, t1w.grid, context));
-      return brain_mask::run(
-          {t1w, study.target.brain, study.target.mask, out.fit.affine.t1w_to_template,
-           lesion_or_none()},
-          c.brain_mask, context);
+      return brain_mask::run({t1w, study.target.brain, study.target.mask,
+                              out.fit.affine.t1w_to_template, lesion_or_none()},
+                             c.brain_mask, context);
     });
   });
   out.fit.mask = brain.mask;
@@ -209,8 +208,7 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
       const Volume& t1w = corrected();
       return timed(out.resources, "normalization", session.id, [&] {
         return normalization::run({t1w, out.fit.mask, study.target.brain, study.target.mask,
-                                   out.fit.affine.t1w_to_template,
-                                   lesion_or_none()},
+                                   out.fit.affine.t1w_to_template, lesion_or_none()},
                                   c.normalization, context);
       });
     });

@@ -53,8 +53,8 @@ inline void archive(cache::Archive& a, Outputs& o) {
 namespace coregistration {
 inline void archive(cache::Archive& a, Outputs& o) {
   a(o.bold_to_t1w, o.cost, o.dice, o.t1w_coverage, o.header_displacement_mm, o.header_rotation_deg,
-    o.refinement_mm, o.edge_contrast, o.start, o.edges_used, o.edge_reason, o.mirror_similarity_gain,
-    o.mirror_edge_gain, o.doubtful, o.reason);
+    o.refinement_mm, o.edge_contrast, o.start, o.edges_used, o.edge_reason,
+    o.mirror_similarity_gain, o.mirror_edge_gain, o.doubtful, o.reason);
 }
 } // namespace coregistration
 

@@ -366,8 +366,9 @@ private:
     result.warnings.insert(result.warnings.end(), e.warnings.begin(), e.warnings.end());
     result.notes.insert(result.notes.end(), e.distortion.notes.begin(), e.distortion.notes.end());
     if (!e.coreg.edge_reason.empty()) {
-      result.notes.push_back("coregistration by mutual information, not by the white-matter edge: " +
-                             e.coreg.edge_reason);
+      result.notes.push_back(
+          "coregistration by mutual information, not by the white-matter edge: " +
+          e.coreg.edge_reason);
     }
     note_doubts(report_.n_nonfinite, e.motion, e.coreg, e.mask, anatomy_, result);
     combine(opened, e);

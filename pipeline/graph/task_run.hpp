@@ -70,7 +70,7 @@ private:
 
   TaskRunInputs in_;
   const config::Config& c_;
-  const Context& context_;
+  Context context_;
   const taxonomy::Task& task_;
   TaskEvents events_;
   task_design::Params params_;

@@ -62,11 +62,11 @@ struct Inputs {
 
 struct Outputs {
   Affine t1w_to_template = Affine::Identity(); // determinant > 0 always
-  double correlation = 0.0;         // inside the dilated template brain, finest level, 0..1
-  double other_correlation = 0.0;   // best rival that ended more than 15 mm away, coarsest level;
-                                    // 0 when a start was given
-  double coarse_correlation = 0.0;  // of the winner at the same level, comparable with the rival
-  double overlap = 0.0;             // share of the dilated template brain inside the image and no lesion
+  double correlation = 0.0;        // inside the dilated template brain, finest level, 0..1
+  double other_correlation = 0.0;  // best rival that ended more than 15 mm away, coarsest level;
+                                   // 0 when a start was given
+  double coarse_correlation = 0.0; // of the winner at the same level, comparable with the rival
+  double overlap = 0.0; // share of the dilated template brain inside the image and no lesion
   double header_rotation_deg = 0.0; // rotation of the result; above 60: orientation is doubtful
   int iterations = 0;               // at all levels, winner only
   // Second pass only, else NaN: the correlation of the same fit with left and right exchanged,

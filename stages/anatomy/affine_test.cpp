@@ -91,8 +91,8 @@ TEST(Affine, CorrectsAHeaderThatIsTurnedBy90Degrees) {
   EXPECT_GT(out.header_rotation_deg, 60.0);
 }
 
-// A lesion of 30 mm radius at the edge of the brain, without signal or bright: masked, its intensity
-// has no say.
+// A lesion of 30 mm radius at the edge of the brain, without signal or bright: masked, its
+// intensity has no say.
 TEST(Affine, AMaskedLesionHasNoSay) {
   const Affine truth = some_affine();
   const Volume sound = person(truth, anatomy::testing::brain);
@@ -140,8 +140,8 @@ TEST(Affine, AMirroredBrainIsNoticedAndARightOneIsNot) {
     });
     const auto first = run({t1w, phantom().brain, phantom().mask}, quick(), {});
     EXPECT_TRUE(std::isnan(first.mirror_gain));
-    const auto out = run({t1w, phantom().brain, phantom().mask, &mask, &first.t1w_to_template},
-                         quick(), {});
+    const auto out =
+        run({t1w, phantom().brain, phantom().mask, &mask, &first.t1w_to_template}, quick(), {});
     const Eigen::Matrix3d linear = out.t1w_to_template.topLeftCorner<3, 3>();
     EXPECT_GT(linear.determinant(), 0.0);
     return out.mirror_gain;

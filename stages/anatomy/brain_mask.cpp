@@ -31,8 +31,13 @@ PointMap fit_template(const Inputs& inputs, const Params& params, const Context&
     spacing.push_back(s);
     iterations.push_back(20);
   }
-  const anatomy::BrainPair pair{inputs.t1w, nullptr, inputs.template_brain, inputs.template_mask,
-                                inputs.t1w_to_template, inputs.lesion, kWindowRadius};
+  const anatomy::BrainPair pair{inputs.t1w,
+                                nullptr,
+                                inputs.template_brain,
+                                inputs.template_mask,
+                                inputs.t1w_to_template,
+                                inputs.lesion,
+                                kWindowRadius};
   const auto levels = anatomy::brain_levels(pair, spacing, iterations, 0.0, context);
   anatomy::DiffeomorphicSettings settings;
   settings.window_radius = kWindowRadius;

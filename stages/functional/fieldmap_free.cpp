@@ -64,8 +64,10 @@ LineShiftLevel make_level(const Inputs& inputs, int axis, const Volume& bold, co
     throw Error(ErrorKind::input, "fieldmap_free: the T1w brain lies outside the BOLD");
   }
   const Mask domain = dilate(brain, kDomain_mm, context);
-  return {LineCorrelation(fixed, moving, domain, axis, params.window_radius), axis,
-          {params.smoothness, params.max_shift_mm, params.max_iterations}, context};
+  return {LineCorrelation(fixed, moving, domain, axis, params.window_radius),
+          axis,
+          {params.smoothness, params.max_shift_mm, params.max_iterations},
+          context};
 }
 
 // The shift in mm along one axis of the BOLD that brings the images to agree, coarse to fine.
@@ -140,8 +142,7 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   (void)center(b, *inputs.bold_mask, params.control_quantile, context);
   out.r2_before = found.r2_before;
   out.r2_after = found.r2_after;
-  const double least_mm =
-      params.min_shift_voxels * inputs.boldref->grid.spacing_mm()[inputs.axis];
+  const double least_mm = params.min_shift_voxels * inputs.boldref->grid.spacing_mm()[inputs.axis];
   shrink(b, std::max(params.control_factor * out.control_mm, least_mm));
   const Grid& native = inputs.boldref->grid;
   out.shift_voxels = resample(b, native, PointMap{}, Interpolation::linear, context);

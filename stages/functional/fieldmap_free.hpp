@@ -5,9 +5,10 @@
 // coarse to fine by damped Newton steps with conjugate gradients; the gradient of r2 is exact.
 // Shapes: two volumes and a rigid map -> shift on the grid of the BOLD. Missing data: non-finite
 // voxels count as 0. The same along the two axes without distortion tells what chance makes: only
-// shifts beyond that stay, and nothing is corrected, with the reason, when r2 gains no more. Sources:
-// Studholme 2000, doi:10.1109/42.896788 (idea); Avants 2008, doi:10.1016/j.media.2007.06.004
-// (measure); differences in METHOD.md. Cost: about 40 evaluations on the finest grid.
+// shifts beyond that stay, and nothing is corrected, with the reason, when r2 gains no more.
+// Sources: Studholme 2000, doi:10.1109/42.896788 (idea); Avants 2008,
+// doi:10.1016/j.media.2007.06.004 (measure); differences in METHOD.md. Cost: about 40 evaluations
+// on the finest grid.
 #pragma once
 
 #include <string>

@@ -120,7 +120,7 @@ with Scratch() as scratch:
         with shard(again) as f:
             inputs = [s.decode() for s in f["provenance/inputs/path"][()]]
             prefix = "" if alone else "derivatives:fmriprep/"
-            check(all(p.startswith(prefix + "sub-001/func/") for p in inputs) and len(inputs) == 3, str(inputs))
+            check(all(p.startswith(prefix + "sub-001/func/") for p in inputs) and len(inputs) == 4, str(inputs))
             stages = [s.decode() for s in f["provenance/stages/name"][()]]
             check("derived_run" in stages and "head_motion" not in stages and "affine" not in stages, str(stages))
             for atlas, series in raw.items():

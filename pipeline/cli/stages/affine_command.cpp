@@ -50,9 +50,9 @@ void run_affine(const Options& options) {
       options.mask.empty() ? template_mask(brain, context) : image_io::read_mask(options.mask);
   Mask lesion;
   if (!options.lesion.empty()) lesion = image_io::read_mask(options.lesion);
-  const auto out = affine::run(
-      {t1w, brain, mask, nullptr, nullptr, options.lesion.empty() ? nullptr : &lesion},
-      options.params, context);
+  const auto out =
+      affine::run({t1w, brain, mask, nullptr, nullptr, options.lesion.empty() ? nullptr : &lesion},
+                  options.params, context);
   std::cout << "correlation " << out.correlation << ", overlap " << out.overlap << ", rotation "
             << out.header_rotation_deg << " degrees\n";
   if (!options.xfm.empty()) {

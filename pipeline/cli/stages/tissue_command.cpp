@@ -31,9 +31,8 @@ void add_tissue(CLI::App& stage_app) {
     const Mask mask = image_io::read_mask(options->mask);
     Mask lesion;
     if (!options->lesion.empty()) lesion = image_io::read_mask(options->lesion);
-    const auto out =
-        tissue::run({t1w, mask, nullptr, options->lesion.empty() ? nullptr : &lesion},
-                    options->params, process_context());
+    const auto out = tissue::run({t1w, mask, nullptr, options->lesion.empty() ? nullptr : &lesion},
+                                 options->params, process_context());
     image_io::write_volume(options->prefix + "label-CSF_probseg.nii.gz", out.csf);
     image_io::write_volume(options->prefix + "label-GM_probseg.nii.gz", out.gm);
     image_io::write_volume(options->prefix + "label-WM_probseg.nii.gz", out.wm);

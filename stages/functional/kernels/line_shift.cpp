@@ -16,7 +16,8 @@ constexpr int kSolverSteps = 40;
 
 } // namespace
 
-LineShiftLevel::LineShiftLevel(LineCorrelation correlation, int axis, const LineShiftSettings& settings, const Context& context)
+LineShiftLevel::LineShiftLevel(LineCorrelation correlation, int axis,
+                               const LineShiftSettings& settings, const Context& context)
     : correlation_(std::move(correlation)), axis_(static_cast<std::size_t>(axis)),
       settings_(settings), context_(context) {
   const Eigen::Vector3d spacing = correlation_.grid().spacing_mm();
@@ -89,8 +90,7 @@ double LineShiftLevel::value(const std::vector<float>& b) const {
         for (std::size_t v = begin; v < end; ++v) {
           const std::size_t m = v / stride_[axis_] % length_[axis_];
           if (m + 1 < length_[axis_]) {
-            const double slope =
-                voxels_per_mm_ * static_cast<double>(b[v + stride_[axis_]] - b[v]);
+            const double slope = voxels_per_mm_ * static_cast<double>(b[v + stride_[axis_]] - b[v]);
             if (std::abs(slope) > kSteepest) return std::numeric_limits<double>::infinity();
           }
           sum += 0.5 * settings_.smoothness * static_cast<double>(b[v] * roughness(v, b));
@@ -112,7 +112,7 @@ double LineShiftLevel::dot(const std::vector<float>& a, const std::vector<float>
 }
 
 std::vector<float> LineShiftLevel::newton_step(const std::vector<float>& b,
-                                             const LineCorrelation::Value& at) const {
+                                               const LineCorrelation::Value& at) const {
   const std::size_t n = b.size();
   const auto scale = static_cast<float>(voxels_per_mm_);
   const auto weight = static_cast<float>(settings_.smoothness);
