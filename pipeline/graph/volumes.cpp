@@ -73,7 +73,9 @@ LabelImage segmentation(const std::array<Tissue, 3>& tissues, const Mask& mask) 
     for (std::size_t t = 1; t < tissues.size(); ++t) {
       if (tissues[t].probability->data[v] > tissues[best].probability->data[v]) best = t;
     }
-    labels.data[v] = static_cast<std::int32_t>(best) + 1;
+    if (tissues[best].probability->data[v] > 0.0F) { // a lesion is no tissue
+      labels.data[v] = static_cast<std::int32_t>(best) + 1;
+    }
   }
   return labels;
 }
