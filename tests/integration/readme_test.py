@@ -48,7 +48,7 @@ with Scratch() as scratch:
     if "No module named" in done.stderr:
         print("skipped: " + done.stderr.strip().splitlines()[-1])
         sys.exit(77)
-    check(done.returncode == 0 and "sub-01_task-rest" in done.stdout and f"{r:.4f}"[:6] in done.stdout.replace("NaN", ""),
+    check(done.returncode == 0 and "sub-01_task-rest" in done.stdout and f"{r:.6f}" in done.stdout,
           f"Python example:\n{done.stdout}\n{done.stderr}")
     print(done.stdout)
     if shutil.which("Rscript") is None:
