@@ -1,8 +1,10 @@
 """Trees of fMRIPrep 1.0 to 26.0 as each lays them out, through the program: series and confounds are those that were put in, what
-is missing is named. Then everything that can be wrong with a run: it is named with what was found and expected, the rest goes on."""
+is missing is named. With the argument `inputs`: strategies, dense series and everything that can be wrong with a run (not registered: it has
+not yet run to its end)."""
 import json
 import os
 import shutil
+import sys
 
 import h5py
 import nibabel as nb
@@ -368,10 +370,7 @@ def sessions_of_different_tr(scratch, atlas):
             print(f"{session}, repetition times {expected}: {said}")
 
 
-with Scratch() as scratch:
-    os.makedirs(scratch.path("atlas"))
-    atlas = write_atlas(scratch.path("atlas"))
-    every_generation(scratch, atlas)
+def inputs(scratch, atlas):
     folder = scratch.path("strategies")
     root, made = tree(folder, "25.2", 1, 120)
     table = names_of("25.2", f"{root}/sub-01/func/sub-01_task-rest")[3]
@@ -388,4 +387,10 @@ with Scratch() as scratch:
     dense_series(scratch)
     refused_by_degrees_of_freedom(scratch, atlas)
     what_can_be_wrong(scratch, atlas)
+
+
+with Scratch() as scratch:
+    os.makedirs(scratch.path("atlas"))
+    atlas = write_atlas(scratch.path("atlas"))
+    (inputs if sys.argv[1:] == ["inputs"] else every_generation)(scratch, atlas)
 print("ok")
