@@ -13,6 +13,7 @@
 #include "pipeline/graph/regional.hpp"
 #include "pipeline/graph/run_gates.hpp"
 #include "pipeline/graph/target_space.hpp"
+#include "pipeline/image_io/columns.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/core/interpolate.hpp"
 #include "stages/core/statistics.hpp"
@@ -136,21 +137,6 @@ std::string regional_key_of(const Study& study, const std::string& result) {
   return cache::node_key("regional", kRegionalVersion, regional_key_text(study.config), {result});
 }
 
-// The brain of the series, T x P, ascending.
-Eigen::MatrixXf brain_columns(const std::filesystem::path& bold, int n_volumes, const Mask& mask,
-                              const Context& context) {
-  const std::vector<std::size_t> voxels = indices_of(mask);
-  Eigen::MatrixXf columns(n_volumes, static_cast<Eigen::Index>(voxels.size()));
-  (void)image_io::for_each_block(bold, context, [&](const image_io::SeriesBlock& block) {
-    const std::size_t end = block.begin + block.values.size();
-    auto at = std::lower_bound(voxels.begin(), voxels.end(), block.begin);
-    for (; at != voxels.end() && *at < end; ++at) {
-      columns(block.volume, at - voxels.begin()) = block.values[*at - block.begin];
-    }
-  });
-  return columns;
-}
-
 // Sums over the volumes after the dummies, for the temporal SNR of every voxel.
 class VoxelSums {
 public:
@@ -241,7 +227,8 @@ public:
   RunRegional regional(const RunResult& result) {
     if (is_dense(study_)) return {{}, "found a CIFTI series, expected voxels"};
     const Mask mask = read_mask();
-    Eigen::MatrixXf columns = brain_columns(opened_.bold.path, result.n_volumes, mask, context_);
+    Eigen::MatrixXf columns =
+        image_io::read_columns(opened_.bold.path, indices_of(mask), 0, context_);
     const VoxelMeasures found = voxel_measures(std::move(columns), mask, result, c_, context_);
     const auto sets = regions_on(study_, mask.grid, context_);
     return regional_of(found, *sets, positions_in(mask), c_.extraction.min_coverage);
@@ -458,7 +445,7 @@ std::size_t derived_run_peak_bytes(const Study& study, const RunShape& shape) {
   const std::size_t in_brain = shape.n_voxels / 3;
   std::size_t work = region_series_bytes(study.target, finer, shape.n_volumes, c);
   if (wants_voxel_measures(c)) {
-    work = std::max(work, in_brain * shape.n_volumes * sizeof(float) +
+    work = std::max(work, image_io::columns_bytes(in_brain, shape.n_volumes) +
                               voxel_measures_bytes(in_brain, shape.n_volumes, c));
   }
   if (c.voxels.quality_of_derivatives) {

@@ -185,16 +185,18 @@ RegionSeries::RegionSeries(const GridRegions::Sets& sets, const SampledVoxels& v
                            const config::Config& config)
     : config_(config), sets_(sets) {
   const double fwhm_mm = config.voxels.smoothing_mm;
+  std::vector<std::uint8_t> scattered; // the mask over the grid
+  std::span<const std::uint8_t> on_grid = mask;
+  if (fwhm_mm > 0.0 && voxels.list != nullptr) {
+    scattered.assign(voxels.grid->n_voxels(), 0);
+    for (std::size_t v = 0; v < mask.size(); ++v) scattered[(*voxels.list)[v]] = mask[v];
+    on_grid = scattered;
+  }
   for (auto& regions : sets_) {
     std::vector<double>& coverage = coverage_.emplace_back();
     if (fwhm_mm > 0.0) {
-      std::vector<std::uint8_t> whole; // the mask over the grid
-      if (voxels.list != nullptr) {
-        whole.assign(voxels.grid->n_voxels(), 0);
-        for (std::size_t v = 0; v < mask.size(); ++v) whole[(*voxels.list)[v]] = mask[v];
-      }
-      smooth_regions(regions, voxels.list == nullptr ? mask : std::span<const std::uint8_t>(whole),
-                     *voxels.grid, fwhm_mm, config.extraction.min_coverage, coverage);
+      smooth_regions(regions, on_grid, *voxels.grid, fwhm_mm, config.extraction.min_coverage,
+                     coverage);
       if (voxels.list == nullptr) continue;
       for (Region& region : regions) to_positions(*voxels.list, region);
       continue;

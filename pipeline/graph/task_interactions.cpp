@@ -4,6 +4,7 @@
 
 #include "pipeline/graph/task_run.hpp"
 #include "pipeline/graph/task_run_parts.hpp"
+#include "stages/circuits/measure_covariance.hpp"
 #include "stages/core/outcome.hpp"
 #include "stages/ppi/kernels/kept_rows.hpp"
 #include "stages/ppi/ppi.hpp"
@@ -106,10 +107,8 @@ void TaskRun::add_interactions(const task_design::Design& design,
     estimate.dof = result.dof;
     estimate.coverage = coverage[q];
     if (!with_influence) continue;
-    asked_by[q]->influence = Eigen::VectorXd::Zero(series_.rows());
-    for (std::size_t i = 0; i < kept.size(); ++i) {
-      asked_by[q]->influence[kept[i]] = result.influence[static_cast<Eigen::Index>(i)];
-    }
+    asked_by[q]->influence =
+        measure_covariance::over_all_volumes(result.influence, kept, series_.rows());
   }
 }
 

@@ -1,6 +1,7 @@
 // Which confound columns each named strategy removes.
 #include <algorithm>
 
+#include "stages/core/pattern.hpp"
 #include "stages/denoise/nuisance_regression.hpp"
 
 namespace boldmill::nuisance_regression {
@@ -12,31 +13,10 @@ bool contains(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-// `*` stands for any text, also none.
-bool matches(std::string_view name, std::string_view pattern) {
-  std::size_t n = 0, p = 0, star = std::string_view::npos, resume = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      resume = n;
-    } else if (p < pattern.size() && pattern[p] == name[n]) {
-      ++p;
-      ++n;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      n = ++resume;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
 Names matching(const std::string& pattern, const Names& available) {
   Names out;
   for (const std::string& name : available) {
-    if (matches(name, pattern)) out.push_back(name);
+    if (matches_pattern(pattern, name)) out.push_back(name);
   }
   return out;
 }
