@@ -164,6 +164,9 @@ def read_h5py(folder):
                     scales = [len(axis) for axis in item.dims]
                     check(all(n == 1 for n in scales), f"{name} {path}: scales {scales}")
                 for key, value in item.attrs.items():
+                    if key == "DIMENSION_LIST":
+                        check(len(value) == item.ndim, f"{name} {path}: {len(value)} scales, {item.ndim} axes")
+                        continue
                     check(getattr(value, "size", 1) < 3 or key == "REFERENCE_LIST",
                           f"{name} {path}@{key}: long attribute")
 
