@@ -224,10 +224,11 @@ CircuitRoute circuit_route(const TemplateInfo& target, const std::vector<Templat
     } else if (source) {
       route.facts_warp = warp_between(*source, target);
     } else {
-      throw Error(ErrorKind::usage, "circuit regions: found no template of their space " + space +
-                                        " to carry them to " + target.name + " (" + target.space +
-                                        "), expected one in TEMPLATEFLOW_HOME or given by path" +
-                                        (mask_folder.empty() ? "" : ", or no mask folder"));
+      throw Error(ErrorKind::usage,
+                  "circuit regions: found no template of their space " + space +
+                      " to carry them to " + target.name + " (" + target.space +
+                      "), expected one in TEMPLATEFLOW_HOME or --path nlin6_brain=FILE" +
+                      (mask_folder.empty() ? "" : ", or no mask folder"));
     }
   }
   if (route.source == CircuitSource::facts) {

@@ -21,7 +21,7 @@ using Three = std::array<double, 3>;
 struct Mixture {
   Three mean{};
   Three variance{};
-  Three share{};
+  Three weight{}; // adds up to 1; without priors the share of the class
 };
 
 // Sums of one EM step; the mixture follows from them.
@@ -29,10 +29,12 @@ struct Moments {
   Three weight{};
   Three first{};
   Three second{};
+  Three expected{}; // sum of q_c / sum_k weight_k q_k, `weight` divided by it is the next weight
   double log_likelihood = 0.0;
   Moments& operator+=(const Moments& o) {
     for (std::size_t c = 0; c < 3; ++c) {
       weight[c] += o.weight[c];
+      expected[c] += o.expected[c];
       first[c] += o.first[c];
       second[c] += o.second[c];
     }
@@ -53,11 +55,12 @@ struct Brain {
   std::vector<std::size_t> voxels;
   std::vector<float> value;
   std::vector<std::int32_t> neighbour; // 6 per voxel, -1 outside the mask
-  std::vector<float> log_prior;        // 3 per voxel, or empty
+  std::vector<float> prior;            // 3 per voxel, to the power of `prior_weight`, or empty
   double floor = 0.0;                  // least variance
 };
 
-constexpr double kLeastGap = 0.1;    // of the histogram's: priors below it know nothing
+constexpr double kLeastGap = 0.1; // of the histogram's: priors below it know nothing
+constexpr double kLeastWeight = 1e-6;
 constexpr double kLeastPrior = 0.02; // no place forbids a tissue: lesions, odd anatomy, warp errors
 
 // Prior probabilities of each brain voxel, floored and adding up to 1: 3 per voxel.
@@ -154,12 +157,26 @@ Mixture start_mixture(Brain& brain) {
     mixture.mean[c] = center[c];
     mixture.variance[c] = std::max(
         brain.floor, sums.second[c] / weight - sums.first[c] / weight * (sums.first[c] / weight));
-    mixture.share[c] = weight / n;
+    mixture.weight[c] = weight / n;
   }
   return mixture;
 }
 
-Mixture mixture_of(const Moments& sums, const Mixture& before, double n, double floor);
+// Of a class that is nearly empty only the weight is taken.
+Mixture mixture_of(const Moments& sums, const Mixture& before, double n, double floor) {
+  Mixture mixture = before;
+  double total = 0.0;
+  for (std::size_t c = 0; c < 3; ++c) {
+    mixture.weight[c] = std::max(sums.weight[c] / sums.expected[c], kLeastWeight);
+    total += mixture.weight[c];
+    if (!(sums.weight[c] > 1e-3 * n)) continue;
+    mixture.mean[c] = sums.first[c] / sums.weight[c];
+    mixture.variance[c] =
+        std::max(floor, sums.second[c] / sums.weight[c] - mixture.mean[c] * mixture.mean[c]);
+  }
+  for (double& weight : mixture.weight) weight /= total;
+  return mixture;
+}
 
 // The mixture the priors alone say: moments weighted by each class's prior. Priors that do not tell
 // the classes apart (flat, misplaced) leave the start from the histogram.
@@ -170,6 +187,7 @@ Mixture start_from_priors(const Brain& brain, const std::vector<float>& shares,
     const float* p = shares.data() + kClasses * n;
     sums.add({p[0], p[1], p[2]}, brain.value[n]);
   }
+  sums.expected = sums.weight; // the weights are in the priors
   const Mixture start =
       mixture_of(sums, fallback, static_cast<double>(brain.value.size()), brain.floor);
   for (std::size_t c = 0; c < 2; ++c) {
@@ -179,66 +197,66 @@ Mixture start_from_priors(const Brain& brain, const std::vector<float>& shares,
   return start;
 }
 
-Mixture mixture_of(const Moments& sums, const Mixture& before, double n, double floor) {
-  Mixture mixture = before;
-  for (std::size_t c = 0; c < 3; ++c) {
-    if (!(sums.weight[c] > 1e-3 * n)) continue; // a class that is nearly empty keeps its place
-    mixture.mean[c] = sums.first[c] / sums.weight[c];
-    mixture.variance[c] =
-        std::max(floor, sums.second[c] / sums.weight[c] - mixture.mean[c] * mixture.mean[c]);
-    mixture.share[c] = sums.weight[c] / n;
-  }
-  return mixture;
-}
-
-// One mean-field E step: p_c ~ share_c N(x; mean_c, variance_c) exp(smoothness * neighbours' p_c).
+// One mean-field E step. With q_c = prior_c exp(smoothness * the neighbours' p_c),
+//   p_c = weight_c q_c N(x; mean_c, variance_c) / sum_k weight_k q_k N(x; mean_k, variance_k).
 Moments expectation(const Brain& brain, const Mixture& mixture, double smoothness,
                     const std::vector<float>& from, std::vector<float>& to,
                     const Context& context) {
   Three log_scale{};
   Three inverse{};
   for (std::size_t c = 0; c < 3; ++c) {
-    log_scale[c] = std::log(std::max(mixture.share[c], 1e-6)) - 0.5 * std::log(mixture.variance[c]);
+    log_scale[c] = -0.5 * std::log(mixture.variance[c]);
     inverse[c] = 0.5 / mixture.variance[c];
   }
-  return parallel_sum(
-      context, brain.value.size(), kGrain, Moments{}, [&](std::size_t begin, std::size_t end) {
-        Moments sums;
-        for (std::size_t n = begin; n < end; ++n) {
-          const double value = brain.value[n];
-          Three around{};
-          if (!from.empty()) {
-            for (std::size_t m = 0; m < 6; ++m) {
-              const std::int32_t other = brain.neighbour[6 * n + m];
-              if (other < 0) continue;
-              const float* p = from.data() + kClasses * static_cast<std::size_t>(other);
-              for (std::size_t c = 0; c < 3; ++c) around[c] += p[c];
-            }
-          }
-          Three energy{};
-          double most = -1e300;
-          for (std::size_t c = 0; c < 3; ++c) {
-            const double d = value - mixture.mean[c];
-            energy[c] = log_scale[c] - d * d * inverse[c] + smoothness * around[c];
-            if (!brain.log_prior.empty()) {
-              energy[c] += static_cast<double>(brain.log_prior[kClasses * n + c]);
-            }
-            most = std::max(most, energy[c]);
-          }
-          double total = 0.0;
-          for (double& e : energy) {
-            e = std::exp(e - most);
-            total += e;
-          }
-          for (std::size_t c = 0; c < 3; ++c) {
-            energy[c] /= total;
-            to[kClasses * n + c] = static_cast<float>(energy[c]);
-          }
-          sums.add(energy, value);
-          sums.log_likelihood += most + std::log(total);
-        }
-        return sums;
-      });
+  const auto weighted = [&](std::size_t n) { // q of voxel n
+    Three q{1.0, 1.0, 1.0};
+    if (!from.empty()) {
+      Three around{};
+      for (std::size_t m = 0; m < 6; ++m) {
+        const std::int32_t other = brain.neighbour[6 * n + m];
+        if (other < 0) continue;
+        const float* p = from.data() + kClasses * static_cast<std::size_t>(other);
+        for (std::size_t c = 0; c < 3; ++c) around[c] += p[c];
+      }
+      for (std::size_t c = 0; c < 3; ++c) q[c] = std::exp(smoothness * around[c]);
+    }
+    if (!brain.prior.empty()) {
+      for (std::size_t c = 0; c < 3; ++c) {
+        q[c] *= static_cast<double>(brain.prior[kClasses * n + c]);
+      }
+    }
+    return q;
+  };
+  return parallel_sum(context, brain.value.size(), kGrain, Moments{},
+                      [&](std::size_t begin, std::size_t end) {
+                        Moments sums;
+                        for (std::size_t n = begin; n < end; ++n) {
+                          const double value = brain.value[n];
+                          const Three q = weighted(n);
+                          Three p{};
+                          double most = -1e300;
+                          double mixed = 0.0;
+                          for (std::size_t c = 0; c < 3; ++c) {
+                            const double d = value - mixture.mean[c];
+                            p[c] = log_scale[c] - d * d * inverse[c];
+                            most = std::max(most, p[c]);
+                            mixed += mixture.weight[c] * q[c];
+                          }
+                          double total = 0.0;
+                          for (std::size_t c = 0; c < 3; ++c) {
+                            p[c] = mixture.weight[c] * q[c] * std::exp(p[c] - most);
+                            total += p[c];
+                          }
+                          for (std::size_t c = 0; c < 3; ++c) {
+                            p[c] /= total;
+                            to[kClasses * n + c] = static_cast<float>(p[c]);
+                            sums.expected[c] += q[c] / mixed;
+                          }
+                          sums.add(p, value);
+                          sums.log_likelihood += most + std::log(total / mixed);
+                        }
+                        return sums;
+                      });
 }
 
 } // namespace
@@ -263,9 +281,9 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
     std::vector<float> shares = prior_shares(*inputs.priors, brain.voxels);
     mixture = start_from_priors(brain, shares, mixture);
     for (float& share : shares) {
-      share = static_cast<float>(params.prior_weight * std::log(static_cast<double>(share)));
+      share = static_cast<float>(std::pow(static_cast<double>(share), params.prior_weight));
     }
-    brain.log_prior = std::move(shares);
+    brain.prior = std::move(shares);
   }
   std::vector<float> now;
   std::vector<float> next(kClasses * brain.value.size());

@@ -19,7 +19,7 @@ inline constexpr std::string_view kReferences[] = {
     "Zhang, Brady & Smith 2001, IEEE Trans Med Imaging 20:45, doi:10.1109/42.906424",
     "Ashburner & Friston 2005, NeuroImage 26:839, doi:10.1016/j.neuroimage.2005.02.018"};
 inline constexpr StageInfo kStage{.name = "tissue",
-                                  .version = 2,
+                                  .version = 3,
                                   .summary =
                                       "CSF, grey and white matter probabilities of a T1w brain",
                                   .references = kReferences};

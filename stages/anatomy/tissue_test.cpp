@@ -148,6 +148,35 @@ TEST(Tissue, PriorsThatKnowNothingChangeLittle) {
   EXPECT_GT(share_right(run({shells().image, shells().mask, &flat}, {}, {})), 0.98);
 }
 
+// The weights of the classes are estimated beside the priors, so priors that are the same
+// everywhere cancel whatever their values; counted beside shares of the volume, they would not.
+TEST(Tissue, PriorsThatAreTheSameEverywhereCancel) {
+  Priors same{Volume(shells().image.grid), Volume(shells().image.grid),
+              Volume(shells().image.grid)};
+  std::fill(same.csf.data.begin(), same.csf.data.end(), 0.1F);
+  std::fill(same.gm.data.begin(), same.gm.data.end(), 0.7F);
+  std::fill(same.wm.data.begin(), same.wm.data.end(), 0.2F);
+  Params to_the_end;
+  to_the_end.iterations = 200;
+  to_the_end.convergence = 1e-12;
+  const auto with = run({shells().image, shells().mask, &same}, to_the_end, {});
+  const auto without = run({shells().image, shells().mask}, to_the_end, {});
+  for (const std::size_t v : indices_of(shells().mask)) {
+    ASSERT_NEAR(with.csf.data[v], without.csf.data[v], 1e-4F);
+    ASSERT_NEAR(with.wm.data[v], without.wm.data[v], 1e-4F);
+  }
+}
+
+TEST(Tissue, VolumesWithPriorsAreThoseOfTheTruth) {
+  const Faint faint;
+  const auto out = run({faint.image, shells().mask, &faint.priors}, {}, {});
+  std::array<double, 3> truth{};
+  for (const std::size_t v : indices_of(shells().mask)) {
+    truth[static_cast<std::size_t>(shells().truth.data[v] - 1)] += 0.027;
+  }
+  for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(out.volume_ml[c], truth[c], 0.1 * truth[c]);
+}
+
 TEST(Tissue, PriorsArePlacedThroughTheMap) {
   const Faint faint;
   Eigen::Matrix4d shift = Eigen::Matrix4d::Identity();
