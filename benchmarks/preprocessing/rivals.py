@@ -2,7 +2,7 @@
 
   rivals.py affine BRAIN MASK TEMPLATE OUR_AFFINE.txt OUR_HEAD_AFFINE.txt
   rivals.py prepare T1W MASK TEMPLATE PREFIX          writes the 2 mm images that both tools see
-  rivals.py normalisation PREFIX OUR_WARP.h5
+  rivals.py normalisation PREFIX OUR_WARP.h5 TOOL,...    of ANTs SyNCC, dipy SyN
 """
 import json
 import sys
@@ -47,7 +47,7 @@ def dipy_affine(fixed_path, moving_path, folder):
     lps = FLIP @ found.affine @ FLIP  # fixed to moving
     transform = ants.create_ants_transform(transform_type="AffineTransform", matrix=lps[:3, :3], translation=lps[:3, 3])
     ants.write_transform(transform, f"{folder}_dipy.mat")
-    return f"{folder}_dipy.mat", seconds
+    return f"{folder}_dipy.mat", seconds, found.affine
 
 
 def affine(brain_path, mask_path, template_path, ours, ours_head):
@@ -58,7 +58,7 @@ def affine(brain_path, mask_path, template_path, ours, ours_head):
     coarse = [brain_path.replace("_brain.nii.gz", f"_{which}2mm.nii.gz") for which in ("template", "brain")]
     for image, path in zip((fixed, brain), coarse):  # at full resolution it takes 10 minutes
         ants.image_write(ants.resample_image(image, (2, 2, 2), False, 0), path)
-    dipy, seconds["dipy affine at 2 mm"] = dipy_affine(*coarse, brain_path[:-7])
+    dipy, seconds["dipy affine at 2 mm"], _ = dipy_affine(*coarse, brain_path[:-7])
     inside = ants.threshold_image(fixed, 1e-3, None)
     fixed_classes, brain_classes = (classes_at_2mm(image) for image in (fixed, brain))
     dice, r, tissue = {}, {}, {}
@@ -100,18 +100,42 @@ def dice_of_classes(a, b):
     return [float(2.0 * np.sum((a == k) & (b == k)) / (np.sum(a == k) + np.sum(b == k))) for k in (1, 2, 3)]
 
 
-def normalisation(prefix, ours):
-    """Rigid, affine and SyN with cross-correlation against our command of the same content."""
-    fixed, moving, fixed_mask, moving_mask = (ants.image_read(f"{prefix}_{k}.nii.gz") for k in ("fixed", "moving", "fixed_mask", "moving_mask"))
-    begun = time.monotonic()
-    found = ants.registration(fixed, moving, "SyNCC", random_seed=1)
-    seconds = time.monotonic() - begun
-    fixed_classes, moving_classes = classes(fixed, fixed_mask), classes(moving, moving_mask)
-    out = {"seconds": seconds}
-    for name, transforms in (("theirs", found["fwdtransforms"]), ("ours", [ours])):
-        carried = ants.apply_transforms(fixed, moving_classes, transforms, interpolator="genericLabel")
-        out[name] = dice_of_classes(carried, fixed_classes)
-    out["jacobian"] = float(ants.create_jacobian_determinant_image(fixed, found["fwdtransforms"][0]).numpy()[fixed_mask.numpy() > 0].min())
+def ants_syn(prefix, images):
+    found = ants.registration(images["fixed"], images["moving"], "SyNCC", random_seed=1)
+    jacobian = ants.create_jacobian_determinant_image(images["fixed"], found["fwdtransforms"][0])
+
+    def carry(labels):
+        return ants.apply_transforms(images["fixed"], labels, found["fwdtransforms"], interpolator="genericLabel")
+    return carry, float(jacobian.numpy()[images["fixed_mask"].numpy() > 0].min())
+
+
+def dipy_syn(prefix, images):
+    """Its usual affine chain, then its symmetric diffeomorphism by cross-correlation with the settings of its own example."""
+    from dipy.align.imwarp import SymmetricDiffeomorphicRegistration
+    from dipy.align.metrics import CCMetric
+    paths = f"{prefix}_fixed.nii.gz", f"{prefix}_moving.nii.gz"
+    _, _, start = dipy_affine(*paths, prefix)
+    fixed, moving = (nib.load(p) for p in paths)
+    mapping = SymmetricDiffeomorphicRegistration(CCMetric(3), [10, 10, 5]).optimize(
+        fixed.get_fdata(), moving.get_fdata(), fixed.affine, moving.affine, start)
+
+    def carry(labels):
+        return images["fixed"].new_image_like(mapping.transform(labels.numpy(), "nearest").astype(np.float32))
+    return carry, None
+
+
+def normalisation(prefix, ours, tools):
+    """Affine and diffeomorphism by cross-correlation against our command of the same content."""
+    images = {k: ants.image_read(f"{prefix}_{k}.nii.gz") for k in ("fixed", "moving", "fixed_mask", "moving_mask")}
+    fixed_classes, moving_classes = (classes(images[k], images[k + "_mask"]) for k in ("fixed", "moving"))
+    carried = ants.apply_transforms(images["fixed"], moving_classes, [ours], interpolator="genericLabel")
+    out = {"ours": dice_of_classes(carried, fixed_classes), "rivals": {}}
+    for tool in tools.split(","):
+        begun, cpu = time.monotonic(), time.process_time()
+        carry, jacobian = {"ANTs SyNCC": ants_syn, "dipy SyN": dipy_syn}[tool](prefix, images)
+        seconds, cpu = time.monotonic() - begun, time.process_time() - cpu
+        out["rivals"][tool] = {"dice": dice_of_classes(carry(moving_classes), fixed_classes), "jacobian": jacobian,
+                               "seconds": seconds, "cpu": cpu}
     return out
 
 

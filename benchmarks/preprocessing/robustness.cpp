@@ -2,7 +2,7 @@
 // flagged?
 //   robustness PEOPLE_FOLDER TEMPLATE.nii.gz [MOST_PEOPLE]
 // PEOPLE_FOLDER is a BIDS folder with sub-*/anat/*_T1w.nii.gz and sub-*/func/*_bold.nii.gz (a
-// simulated cohort, or real people). Per person: 4 clean cases (BOLD header moved by up to 10 mm
+// simulated cohort, or real people). Per person: 8 clean cases (BOLD header moved by up to 10 mm
 // and 8 degrees), 12 faulty ones of BOLD or T1w, and two that promise nothing (both images
 // exchanged, another person's T1w). Right: RMS displacement over an 80 mm sphere from the pose of
 // the untouched pair, moved by the known change, below 3 mm. Flagged: the stage says doubtful (or,
@@ -34,6 +34,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double kRightMm = 3.0;
+constexpr int kCleanPerPerson = 8;
 
 struct Tally {
   int n = 0, right = 0, flagged = 0, wrong_unflagged = 0;
@@ -156,7 +157,7 @@ void judge_both_exchanged(const Person& person, const Template& target) {
 
 void judge_bold(const Person& person, int number, Random& random) {
   const Eigen::Vector3d center = center_of(person.boldref);
-  for (int n = 0; n < 4; ++n) {
+  for (int n = 0; n < kCleanPerPerson; ++n) {
     const Affine moved =
         random_move(random, 10.0 * random.uniform(), 8.0 * random.uniform(), center);
     judge("clean", person, with_header(person.boldref, moved), moved);

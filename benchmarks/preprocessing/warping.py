@@ -91,11 +91,13 @@ def normalisation_pair(s, name, t1w, mask):
     warp = s.path(f"{name}_warp.h5")
     ours = s.stage("normalization", prepared["moving"], "--template", prepared["fixed"], "--mask", prepared["moving_mask"],
                    "--template-mask", prepared["fixed_mask"], "--xfm", warp, repetitions=3)
-    found = s.rival("rivals.py", "normalisation", s.path(name), warp)
-    found.update(name=name, ours_s=ours[0], ours_jacobian=float(re.search(r"jacobian (\S+) to", ours[3]).group(1)))
-    row(f"normalisation at 2 mm, {name}: Dice of Atropos classes (CSF, grey, white; mean), smallest Jacobian, s",
-        f"boldmill {text(found['ours'])}, {found['ours_jacobian']:.2f}, {found['ours_s']:.1f}; ANTs SyNCC {text(found['theirs'])}, "
-        f"{found['jacobian']:.2f}, {found['seconds']:.1f}", "see the mean")
+    found = s.rival("rivals.py", "normalisation", s.path(name), warp, ",".join(s.o.warp_rivals))
+    found.update(name=name, ours_s=ours[0], ours_cpu=ours[1], ours_jacobian=float(re.search(r"jacobian (\S+) to", ours[3]).group(1)))
+    lines = {"boldmill": {"dice": found["ours"], "jacobian": found["ours_jacobian"], "seconds": ours[0], "cpu": ours[1]},
+             **found["rivals"]}
+    row(f"normalisation at 2 mm, {name}: Dice of Atropos classes (CSF, grey, white; mean), smallest Jacobian, wall s, CPU s",
+        "; ".join(f"{tool} {text(f['dice'])}, {'-' if f['jacobian'] is None else format(f['jacobian'], '.2f')}, {f['seconds']:.1f}, "
+                  f"{f['cpu']:.1f}" for tool, f in lines.items()), "see the mean")
     return found
 
 
@@ -106,11 +108,13 @@ def text(dice):
 def normalisation_report(s, found):
     found = [f for f in found if f is not None]
     if not found:
-        row("normalisation beside ANTs", "give --rivals", ">= 8x, difference >= -0.005")
+        row("normalisation beside ANTs and dipy", "give --rivals", ">= 8x, difference >= -0.005")
         return
-    differences = [np.mean(f["ours"]) - np.mean(f["theirs"]) for f in found]
-    ratios = [f["seconds"] / f["ours_s"] for f in found]
-    row(f"normalisation, {len(found)} heads: paired difference of mean Dice (boldmill minus ANTs SyNCC); ratio of times",
-        f"mean {np.mean(differences):+.4f} ({', '.join(f'{d:+.4f}' for d in differences)}); {np.mean(ratios):.1f} times faster "
-        f"({', '.join(f'{r:.1f}' for r in ratios)}); smallest Jacobian {min(f['ours_jacobian'] for f in found):.2f}",
-        ">= -0.005, >= 8x, no folding")
+    for tool in found[0]["rivals"]:
+        theirs = [f["rivals"][tool] for f in found]
+        differences = [np.mean(f["ours"]) - np.mean(t["dice"]) for f, t in zip(found, theirs)]
+        wall, cpu = ([t[k] / f[ours] for f, t in zip(found, theirs)] for k, ours in (("seconds", "ours_s"), ("cpu", "ours_cpu")))
+        row(f"normalisation, {len(found)} heads: paired difference of mean Dice (boldmill minus {tool}); ratios of wall and of CPU times",
+            f"mean {np.mean(differences):+.4f} ({', '.join(f'{d:+.4f}' for d in differences)}); wall "
+            f"{', '.join(f'{r:.1f}' for r in wall)}; CPU {', '.join(f'{r:.1f}' for r in cpu)}; smallest Jacobian "
+            f"{min(f['ours_jacobian'] for f in found):.2f}", ">= -0.005, >= 8x, no folding")
