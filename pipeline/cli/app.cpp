@@ -13,6 +13,7 @@
 #include "pipeline/cli/stage_list.hpp"
 #include "pipeline/cli/validate_command.hpp"
 #include "pipeline/config/sections.hpp"
+#include "pipeline/graph/target_space.hpp"
 
 namespace boldmill::cli {
 namespace {
@@ -42,13 +43,19 @@ void add_validate(CLI::App& app, ValidateOptions& options, RunOptions& selection
   validate->add_option("-t,--task-id", selection.task_id, "tasks")->expected(1, 1 << 20);
   validate->add_option("--bids-filter-file", options.bids_filter_file,
                        "JSON that narrows each query");
+  add_config_options(*validate, selection);
   validate->add_flag("--json", options.json, "JSON instead of text");
   validate->add_flag("-v,--verbose", options.verbose, "every run, not only the problems");
   validate->callback([&] {
     options.index.selection.participants = selection.participant_label;
     options.index.selection.sessions = selection.session_id;
     options.index.selection.tasks = selection.task_id;
-    action = [&] { return run_validate(options, std::cout, process_context()); };
+    action = [&] {
+      config::Config config = config::load(layers_of(selection));
+      options.taxonomy = graph::load_taxonomy(config);
+      options.rest_tasks = config.input.rest_tasks;
+      return run_validate(options, std::cout, process_context());
+    };
   });
 }
 

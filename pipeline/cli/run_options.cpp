@@ -41,6 +41,20 @@ void parse_shard(const std::string& text, graph::StudyRequest& request) {
 
 } // namespace
 
+void add_config_options(CLI::App& app, RunOptions& options) {
+  app.add_option("-c,--config", options.config_file, "configuration file (JSON, comments allowed)")
+      ->group("Configuration");
+  app.add_option("--preset", options.preset, "a preset of configs/, applied before the file")
+      ->group("Configuration");
+  app.add_option("--set", options.assignments, "path.to.key=value, repeatable")
+      ->expected(1, 1 << 20)
+      ->group("Configuration");
+  app.add_option("--path", options.paths,
+                 "NAME=FILE: an external file (template_brain, circuit_masks, ...)")
+      ->expected(1, 1 << 20)
+      ->group("Configuration");
+}
+
 void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
   app.add_option("bids_dir", options.bids_dir, "BIDS dataset")->required();
   app.add_option("output_dir", options.output_dir, "where results go")->required();
@@ -63,17 +77,7 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
                "do not stop for files that validate calls errors")
       ->group("Selection");
 
-  app.add_option("-c,--config", options.config_file, "configuration file (JSON, comments allowed)")
-      ->group("Configuration");
-  app.add_option("--preset", options.preset, "a preset of configs/, applied before the file")
-      ->group("Configuration");
-  app.add_option("--set", options.assignments, "path.to.key=value, repeatable")
-      ->expected(1, 1 << 20)
-      ->group("Configuration");
-  app.add_option("--path", options.paths,
-                 "NAME=FILE: an external file (template_brain, circuit_masks, ...)")
-      ->expected(1, 1 << 20)
-      ->group("Configuration");
+  add_config_options(app, options);
 
   shortcut(app, options, "--dummy-scans", "input.dummy_scans");
   shortcut(app, options, "--slice-time-ref", "slice_timing.reference");

@@ -31,6 +31,9 @@ struct RunOptions {
   int verbosity = 0;
 };
 
+// Configuration file, preset, --set and --path.
+void add_config_options(CLI::App& app, RunOptions& options);
+
 // `with_level`: also the positional {participant,group,all}.
 void add_run_options(CLI::App& app, RunOptions& options, bool with_level);
 

@@ -10,6 +10,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/validate_check.hpp"
+#include "pipeline/cli/validate_tasks.hpp"
 #include "stages/core/error.hpp"
 
 namespace boldmill::cli {
@@ -29,6 +30,8 @@ struct Validation {
   bids::BidsIndex index;
   std::vector<SessionCheck> sessions;
   std::vector<Note> notes; // of the index and of the checks
+  std::string definition;  // name of the circuit definition
+  std::optional<TaskMappings> tasks;
   std::size_t n_runs = 0, n_good_runs = 0, n_good_sessions = 0;
 
   [[nodiscard]] std::size_t count(Level level) const {
@@ -81,6 +84,15 @@ Validation validate(const ValidateOptions& options, const Context& context) {
   validation.index = bids::index_dataset(options.bids_dir, index_options, context);
   validation.sessions = check_sessions(validation.index, options.check_headers, context);
   collect(validation);
+  if (!options.taxonomy) return validation;
+  validation.definition = options.taxonomy->name;
+  validation.tasks =
+      map_tasks(validation.index, validation.sessions, *options.taxonomy, options.rest_tasks);
+  for (const TaskMapping& task : validation.tasks->tasks) {
+    for (const std::string& problem : task.problems) {
+      validation.notes.push_back({Level::warning, "circuit_tasks", "events", problem});
+    }
+  }
   return validation;
 }
 
@@ -147,6 +159,7 @@ void print_text(std::ostream& out, const Validation& validation, bool verbose) {
       << "\n\n";
   print_sessions(out, validation, verbose);
   out << '\n';
+  if (validation.tasks) print_mappings(out, validation.definition, *validation.tasks);
   print_notes(out, validation, Level::error, verbose);
   print_notes(out, validation, Level::warning, verbose);
   if (verbose) print_notes(out, validation, Level::info, verbose);
@@ -196,6 +209,7 @@ Json json_of(const Validation& validation) {
                                 {"t1w", session.t1w},
                                 {"runs", std::move(runs)}});
   }
+  if (validation.tasks) json["circuits"] = json_of(*validation.tasks);
   for (const Note& note : validation.notes) {
     json["notes"].push_back({{"level", bids::to_string(note.level)},
                              {"code", note.code},

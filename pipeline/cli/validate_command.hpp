@@ -3,10 +3,12 @@
 
 #include <filesystem>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "pipeline/bids/index.hpp"
+#include "stages/circuits/taxonomy.hpp"
 
 namespace boldmill::cli {
 
@@ -14,6 +16,9 @@ struct ValidateOptions {
   std::filesystem::path bids_dir;
   bids::IndexOptions index;               // selection, .bidsignore
   std::filesystem::path bids_filter_file; // "" for none; read into index.selection.filter
+  // What the dataset's tasks are held against; none: not said.
+  std::optional<taxonomy::Taxonomy> taxonomy;
+  std::vector<std::string> rest_tasks; // labels of its task-free runs
   bool json = false;
   bool verbose = false;      // every run, not only the problems
   bool check_headers = true; // also open every image and read its header

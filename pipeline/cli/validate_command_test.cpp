@@ -84,6 +84,37 @@ TEST_F(ValidateTest, EachProblemIsNamedAndTheRestGoesOn) {
   EXPECT_FALSE(runs[2]["processed"]);
 }
 
+TEST_F(ValidateTest, TasksOfTheCircuitDefinition) {
+  for (const std::string sub : {"sub-01", "sub-02"}) {
+    const std::string stem = sub + "/func/" + sub + "_task-stop";
+    image_io::write_series(tree.path(stem + "_bold.nii.gz"),
+                           Series{Grid{{4, 4, 3}}, 5, 2.0, std::vector<float>(240, 1.0F)});
+    tree.file(stem + "_events.tsv", sub == "sub-01"
+                                        ? "onset\tduration\ttrial_type\n0\t1\tgo\n2\t1\t"
+                                          "nogo\n4\t1\tfixation\n"
+                                        : "onset\tduration\ttrial_type\n0\t1\tgo\n");
+  }
+  ValidateOptions options;
+  taxonomy::Task inhibition;
+  inhibition.labels = {"stop*"};
+  inhibition.conditions = {{"go", {"go"}}, {"nogo", {"no*"}}, {"cue", {"cue"}}};
+  inhibition.contrasts = {{"difference", {{"nogo", 1.0}, {"go", -1.0}}}, {"cue", {{"cue", 1.0}}}};
+  options.taxonomy.emplace();
+  options.taxonomy->tasks = {{"inhibition", inhibition}, {"faces", {.labels = {"faces"}}}};
+  nlohmann::json out;
+  EXPECT_EQ(json(out, options), 0);
+  const auto& tasks = out["circuits"]["tasks"];
+  EXPECT_EQ(tasks[0]["task"], "faces");
+  EXPECT_EQ(tasks[0]["runs"], 0);
+  EXPECT_EQ(tasks[1]["runs_with_events"], 2);
+  EXPECT_EQ(tasks[1]["conditions"][0],
+            nlohmann::json({{"name", "go"}, {"events", 2}, {"runs", 2}}));
+  EXPECT_EQ(tasks[1]["contrasts"][0], nlohmann::json({{"name", "difference"}, {"runs", 1}}));
+  EXPECT_EQ(tasks[1]["events_of_no_condition"], nlohmann::json({{"fixation", 1}}));
+  EXPECT_EQ(out["circuits"]["runs_of_no_task"], nlohmann::json({{"rest", 2}}));
+  EXPECT_NE(out["notes"].dump().find("no run has an event of condition cue"), std::string::npos);
+}
+
 TEST_F(ValidateTest, RepetitionTimeAndSliceTimes) {
   tree.file("sub-01/func/sub-01_task-rest_bold.json", R"({"RepetitionTime": 2000})");
   tree.file("sub-02/func/sub-02_task-rest_bold.json",

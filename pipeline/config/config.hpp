@@ -17,6 +17,7 @@
 #include "stages/anatomy/tissue.hpp"
 #include "stages/circuits/intrinsic_measures.hpp"
 #include "stages/circuits/measure_covariance.hpp"
+#include "stages/circuits/reliability.hpp"
 #include "stages/circuits/scores.hpp"
 #include "stages/cohort/imputation.hpp"
 #include "stages/cohort/penalised_regression.hpp"
@@ -459,6 +460,7 @@ struct Config {
   PpiParams ppi;
   measure_covariance::Params measure_covariance;
   scores::Params scores;
+  reliability::Params reliability;
   CohortParams cohort;
   imputation::Params imputation;
   standardisation::Params standardisation;
@@ -524,6 +526,7 @@ void for_each_section(C& c, V&& visit) {
   visit("ppi", c.ppi, std::string_view("psychophysiological interactions between regions"));
   visit("measure_covariance", c.measure_covariance, measure_covariance::kStage.summary);
   visit("scores", c.scores, scores::kStage.summary);
+  visit("reliability", c.reliability, reliability::kStage.summary);
   visit("cohort", c.cohort, std::string_view("targets and the columns the group stage uses"));
   visit("imputation", c.imputation, imputation::kStage.summary);
   visit("standardisation", c.standardisation, standardisation::kStage.summary);

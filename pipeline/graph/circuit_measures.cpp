@@ -25,6 +25,13 @@ struct FittedRun {
   std::vector<MeasureOfRun> whole, first, second;
 };
 
+// Tasks of a definition may share a run: columns of both, what one has again is dropped in the fit.
+void add_columns(Eigen::MatrixXd& columns, const Eigen::MatrixXd& more) {
+  const Eigen::Index n = columns.cols();
+  columns.conservativeResize(more.rows(), n + more.cols());
+  columns.rightCols(more.cols()) = more;
+}
+
 // Why a run gives a task nothing.
 struct SkippedRun {
   std::string run_id, reason;
@@ -113,7 +120,7 @@ private:
       FittedRun out{run.index, model.estimate(run.design->keep, true),
                     model.estimate(half_of(run.design->keep, false), false),
                     model.estimate(half_of(run.design->keep, true), false)};
-      task_columns_.try_emplace(run.index, model.task_columns());
+      add_columns(task_columns_[run.index], model.task_columns());
       const std::string prefix = "task " + key + ": ";
       out_.remarks.push_back({run.index,
                               model.notes().empty() ? "" : prefix + joined(model.notes(), ", "),

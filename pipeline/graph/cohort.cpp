@@ -7,6 +7,7 @@
 #include "pipeline/bids/fieldmap_estimator.hpp"
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/cohort_connectivity.hpp"
+#include "pipeline/graph/cohort_reliability.hpp"
 #include "pipeline/graph/cohort_scores.hpp"
 #include "pipeline/graph/prediction.hpp"
 #include "pipeline/report/report.hpp"
@@ -72,6 +73,7 @@ std::vector<std::string> method_references(const store::CohortReader& cohort) {
     add(glm::kStage);
     add(ppi::kStage);
   }
+  if (recorded(measure_covariance::kStage)) add(reliability::kStage);
   const auto not_done = cohort.not_done();
   if (std::none_of(not_done.begin(), not_done.end(),
                    [](const auto& item) { return item.analysis == "circuit_scores"; })) {
@@ -116,6 +118,7 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
     {
       const store::CohortReader reader(part);
       add_scores(reader, config, taxonomy, results);
+      add_reliability(reader, config, taxonomy, results, context);
       add_predictions(reader, config, results, context);
       add_tangents(reader, config, results, context);
       add_qc_fc(reader, config, results, context);

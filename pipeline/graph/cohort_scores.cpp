@@ -126,21 +126,29 @@ void note_not_done(const scores::Model& model, Eigen::Index n_controls,
 
 } // namespace
 
+ComparableMeasures comparable_measures(const store::CohortReader& reader,
+                                       const config::Config& config,
+                                       const taxonomy::Taxonomy& taxonomy) {
+  ComparableMeasures out{reader.measures(), {}};
+  const store::ParticipantsTable people = reader.participants();
+  out.source = reference_source(people, control_rows(people, config), out.measures.source);
+  hide_other_sources(taxonomy, out.source, out.measures);
+  return out;
+}
+
 void add_scores(const store::CohortReader& reader, const config::Config& config,
                 const taxonomy::Taxonomy& taxonomy, store::CohortResults& results) {
-  store::MeasuresTable measures = reader.measures();
+  const auto [measures, source] = comparable_measures(reader, config, taxonomy);
   const store::ParticipantsTable people = reader.participants();
-  results.reference.source =
-      reference_source(people, control_rows(people, config), measures.source);
-  hide_other_sources(taxonomy, results.reference.source, measures);
+  results.reference.source = source;
   const Eigen::MatrixXd reference = healthy_reference(people, measures.table.value, config);
   const scores::Model model = scores::fit(reference, config.scores);
   note_not_done(model, reference.rows(), config, results);
   scores::Inputs inputs{&taxonomy, measures.table.value, measures.table.se,
                         measures.table.coverage};
-  for (std::size_t row = 0; row < reader.n_rows(); ++row) {
-    inputs.error_correlation.emplace_back(reader.error_correlation(row).cast<double>());
-  }
+  inputs.error_correlation = [&reader](Eigen::Index row) -> Eigen::MatrixXd {
+    return reader.error_correlation(static_cast<std::size_t>(row)).cast<double>();
+  };
   const auto scored = scores::apply(model, inputs, config.scores);
   const Texts reason = z_reasons(measures, model, config);
   const Texts feature_reason =

@@ -7,6 +7,16 @@
 
 namespace boldmill::graph {
 
+// The measures of a cohort with those of its task-free measures missing that come from another
+// source than the reference's, with that reason.
+struct ComparableMeasures {
+  store::MeasuresTable measures;
+  std::string source; // of the reference: "rest", "residual" or ""
+};
+[[nodiscard]] ComparableMeasures comparable_measures(const store::CohortReader& reader,
+                                                     const config::Config& config,
+                                                     const taxonomy::Taxonomy& taxonomy);
+
 // Task-free measures of resting runs and of task residuals are not the same thing: the reference
 // has one source, that of most healthy people (of as many, rest), and a row of another source lacks
 // the features of its task-free measures, with that reason.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "pipeline/graph/cohort_reliability.hpp"
 #include "pipeline/store/example_cohort.hpp"
 #include "pipeline/store/merge.hpp"
 #include "pipeline/store/shard.hpp"
@@ -48,18 +49,25 @@ protected:
       people_.push_back(person);
     }
   }
-  [[nodiscard]] store::CohortResults scored() {
+  // Shards, merged; what `add` makes of the file.
+  template <class Add>
+  [[nodiscard]] store::CohortResults made_by(Add&& add) {
     std::vector<std::filesystem::path> shards;
     for (const store::PersonRecord& person : people_) {
-      shards.push_back(folder_.path() / (person.participant_id + ".h5"));
+      shards.push_back(folder_.path() / (person.participant_id + person.session_id + ".h5"));
       store::write_shard(shards.back(), header_, person);
     }
     const auto file = folder_.path() / "cohort.h5";
     (void)store::merge_shards(shards, file, {"test", {}}, {});
     const store::CohortReader reader(file);
     store::CohortResults results;
-    add_scores(reader, config_, small_definition(), results);
+    add(reader, results);
     return results;
+  }
+  [[nodiscard]] store::CohortResults scored() {
+    return made_by([this](const auto& reader, auto& results) {
+      add_scores(reader, config_, small_definition(), results);
+    });
   }
 
   store::TestFolder folder_;
@@ -97,6 +105,50 @@ TEST_F(CohortScores, MissingScoresNameTheReasonsOfTheirMembers) {
   config_.scores.min_reference = 4; // the edge has three controls with rest
   const auto few = scored();
   EXPECT_EQ(few.scores.reason[0][0], "3 healthy people have it, expected at least 4");
+}
+
+// Sessions at y - 1 and y + 1: the mean square within people is 2.
+TEST_F(CohortScores, RepeatedSessionsGiveTheErrorOfOneAndReliableChanges) {
+  const auto first = people_;
+  people_.clear();
+  for (const store::PersonRecord& person : first) {
+    for (const double shift : {-1.0, 1.0}) {
+      people_.push_back(person);
+      people_.back().source = "rest";
+      people_.back().session_id = shift < 0.0 ? "ses-1" : "ses-2";
+      people_.back().measures[0].value = 10.0 * person.measures[0].value + shift;
+    }
+  }
+  config_.reliability.min_people = 5;
+  config_.reliability.icc = {"A=0.75"};
+  const auto made = made_by([this](const auto& reader, auto& results) {
+    add_reliability(reader, config_, small_definition(), results, {});
+  });
+  const store::ReliabilityRecord& r = *made.reliability;
+  EXPECT_EQ(r.numbers.at("n_people")[0], 7.0);
+  EXPECT_EQ(r.texts.at("session_error")[0], "repeated sessions");
+  EXPECT_NEAR(r.numbers.at("session_sd")[0], std::sqrt(2.0), 1e-12);
+  EXPECT_TRUE(std::isnan(r.reliable_change(0, 0)));
+  EXPECT_NEAR(r.reliable_change(1, 0), 1.0, 1e-12); // 2 over sqrt(2) sqrt(2)
+  // Equal sessions have no error; a given ICC is not used where there are repeats.
+  EXPECT_EQ(r.numbers.at("session_sd")[1], 0.0);
+  EXPECT_TRUE(std::isnan(r.reliable_change(1, 1)));
+}
+
+TEST_F(CohortScores, WithoutRepeatsAGivenIccStandsInAndElseThereIsNone) {
+  config_.reliability.min_people = 5;
+  config_.reliability.icc = {"A=0.75"};
+  const auto made = made_by([this](const auto& reader, auto& results) {
+    add_reliability(reader, config_, small_definition(), results, {});
+  });
+  const store::ReliabilityRecord& r = *made.reliability;
+  EXPECT_EQ(r.texts.at("session_error")[1], "given ICC");
+  // 0, 0.2 .. 1.2 has the variance 0.04 * 14 / 3.
+  EXPECT_NEAR(r.numbers.at("session_sd")[1], std::sqrt(0.25 * 0.04 * 14.0 / 3.0), 1e-9);
+  EXPECT_EQ(r.texts.at("session_error")[2], "not available");
+  EXPECT_TRUE(std::isnan(r.numbers.at("session_sd")[2]));
+  // Of the edge, two of seven people have residuals where the reference has rest.
+  EXPECT_EQ(r.numbers.at("n_people")[0], 5.0);
 }
 
 } // namespace

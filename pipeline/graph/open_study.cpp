@@ -180,6 +180,8 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
   add_own_derivatives(*study, context);
   if (!dry && request.use_cache) study->digests.keep_in(work / "digests");
   study->taxonomy = load_taxonomy(study->config);
+  static_cast<void>(
+      reliability::given_icc(study->config.reliability, taxonomy::measure_names(study->taxonomy)));
   store::CohortHeader& header = study->header;
   header.created_by = program_version();
   header.build = build_identity();

@@ -174,6 +174,22 @@ void write_qc_fc(const fs::path& out, const store::CohortReader& cohort,
   table.write(out, "qc_fc", written);
 }
 
+void write_reliability(const fs::path& out, const store::CohortReader& cohort,
+                       std::vector<fs::path>& written) {
+  const auto record = cohort.reliability();
+  if (!record) return;
+  TableFile table;
+  table.text("measure", cohort.header().measure, "circuit measure");
+  for (const store::ReliabilityColumn& column : store::reliability_columns()) {
+    if (column.is_text) {
+      table.text(column.name, record->texts.at(column.name), column.what);
+    } else {
+      table.numbers(column.name, record->numbers.at(column.name), column.what);
+    }
+  }
+  table.write(out, "reliability", written);
+}
+
 std::string alphanumeric(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -287,6 +303,7 @@ std::vector<fs::path> write_tables(const fs::path& out, const store::CohortReade
         "circuit score: mean of z-scores against the cohort's healthy group, positive is more");
     table.write(out, "circuit_scores", written);
   }
+  write_reliability(out, cohort, written);
   for (const auto& prediction : cohort.predictions())
     write_prediction(out, prediction, people, written);
   return written;

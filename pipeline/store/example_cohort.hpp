@@ -167,6 +167,18 @@ inline CohortResults results(std::size_t n_rows, const CohortHeader& head) {
                     {"distance_dependence", kNaN, kNaN, kNaN, kNaN}};
   motion.null = {{"median_absolute_r", {0.1, 0.2, 0.3}}};
   out.qc_fc.push_back(motion);
+  ReliabilityRecord& reliability = out.reliability.emplace();
+  for (const ReliabilityColumn& column : reliability_columns()) {
+    if (column.is_text) {
+      reliability.texts[column.name].assign(head.measure.size(), "");
+      reliability.texts[column.name][0] = "2 people with repeated sessions";
+    } else {
+      reliability.numbers[column.name].assign(head.measure.size(), 0.5);
+      reliability.numbers[column.name][1] = kNaN;
+    }
+  }
+  reliability.reliable_change =
+      Eigen::MatrixXd::Constant(n, static_cast<Eigen::Index>(head.measure.size()), 1.5);
   PredictionRecord regression;
   regression.target = "age <b>";
   regression.model = "elastic_net";

@@ -261,6 +261,12 @@ TEST(Results, RoundTrip) {
   ASSERT_EQ(motion[0].summary.size(), 2U);
   EXPECT_EQ(motion[0].summary[0].p_permutation, 0.25);
   EXPECT_TRUE(std::isnan(motion[0].summary[1].value));
+  const auto reliability = cohort.reliability();
+  ASSERT_TRUE(reliability.has_value());
+  EXPECT_EQ(reliability->texts, results.reliability->texts);
+  EXPECT_EQ(reliability->numbers.at("split_half")[0], 0.5);
+  EXPECT_TRUE(std::isnan(reliability->numbers.at("split_half")[1]));
+  EXPECT_EQ(reliability->reliable_change, results.reliability->reliable_change);
   const auto predictions = cohort.predictions();
   ASSERT_EQ(predictions.size(), 2U);
   const PredictionRecord& regression = predictions[0]; // sorted by target

@@ -81,6 +81,8 @@ public:
   [[nodiscard]] std::vector<RegionalTable> regional() const;
   [[nodiscard]] std::vector<QcFcRecord> qc_fc() const; // without covariates and null
 
+  [[nodiscard]] std::optional<ReliabilityRecord> reliability() const;
+
   // One row with its runs, measures and which connectivity it has, without confounds, series and
   // edges. inputs, stages and resources are those of the whole file.
   [[nodiscard]] PersonRecord person(std::size_t row) const;

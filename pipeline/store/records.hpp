@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -234,6 +235,21 @@ struct QcFcRecord {
   std::int32_t n_people = 0;
 };
 
+// How reliable each measure is over the cohort; see stage reliability. Columns by name in the order
+// of reliability_columns(); NaN and "" are missing.
+struct ReliabilityRecord {
+  std::map<std::string, std::vector<double>> numbers;    // M each
+  std::map<std::string, std::vector<std::string>> texts; // M each
+  // N x M: change since the person's first session with the measure over what session error makes
+  // of no change, standard normal without change.
+  Eigen::MatrixXd reliable_change;
+};
+struct ReliabilityColumn {
+  std::string name, what;
+  bool is_text = false;
+};
+[[nodiscard]] const std::vector<ReliabilityColumn>& reliability_columns();
+
 struct CohortResults {
   ScoreTable features; // N x F, standardised against the reference
   ScoreTable scores;   // N x S
@@ -243,6 +259,7 @@ struct CohortResults {
   std::vector<PredictionRecord> predictions;
   std::vector<TangentRecord> tangents;
   std::vector<QcFcRecord> qc_fc;
+  std::optional<ReliabilityRecord> reliability;
   std::vector<NotDone> not_done;
 };
 

@@ -5,6 +5,7 @@
 #include "pipeline/store/merge.hpp"
 #include "pipeline/store/netcdf.hpp"
 #include "pipeline/store/reasons.hpp"
+#include "pipeline/store/reliability.hpp"
 #include "pipeline/store/shard.hpp"
 
 namespace boldmill::store {
@@ -235,6 +236,7 @@ void write_cohort_results(const std::filesystem::path& part, const CohortResults
     write_predictions(root, row, results.predictions);
     write_tangents(file, root, row, results.tangents, results.fitted_on);
     write_qc_fc(root, results.qc_fc);
+    if (results.reliability) write_reliability(root, *results.reliability, results.fitted_on);
     write_not_done(root, results.not_done);
   }
   file.close();

@@ -218,6 +218,31 @@ TEST(Scores, AreMeansOfFeaturesWhichAreMeansOfZ) {
   EXPECT_NEAR(c.apply({.use_orientation = true}).scores(0, 0), 0.5 * (z(0, 1) - z(0, 0)), 1e-12);
 }
 
+// var((a + b) / 2) = (va + vb + 2 r sqrt(va vb)) / 4; each row is asked for once, an empty matrix
+// is independence.
+TEST(Scores, ErrorsEnterWithTheCorrelationOfTheirRow) {
+  const Cohort c;
+  const auto model = scores::fit(c.controls, {});
+  std::vector<Eigen::Index> asked;
+  scores::Inputs inputs{&c.t, c.people, c.se, {}};
+  inputs.error_correlation = [&asked](Eigen::Index row) -> Eigen::MatrixXd {
+    asked.push_back(row);
+    if (row == 2) return {};
+    Eigen::MatrixXd r = Eigen::MatrixXd::Identity(5, 5);
+    r(3, 4) = r(4, 3) = row == 0 ? 0.6 : -0.6;
+    return r;
+  };
+  const auto out = scores::apply(model, inputs, {});
+  EXPECT_EQ(asked, (std::vector<Eigen::Index>{0, 1, 2}));
+  const double a = 0.2 / model.sd[3];
+  const double b = 0.2 / model.sd[4];
+  for (const auto& [row, r] : {std::pair{0, 0.6}, {1, -0.6}, {2, 0.0}}) {
+    EXPECT_NEAR(out.features_se_run(row, 3), 0.5 * std::sqrt(a * a + b * b + 2 * r * a * b), 1e-12);
+  }
+  inputs.error_correlation = [](Eigen::Index) { return Eigen::MatrixXd::Identity(4, 4).eval(); };
+  EXPECT_THROW((void)scores::apply(model, inputs, {}), Error);
+}
+
 TEST(Scores, ControlsScoreZeroWithSpreadOne) {
   const Cohort c;
   const auto model = scores::fit(c.controls, {});

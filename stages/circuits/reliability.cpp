@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <map>
 #include <set>
 
 #include "stages/core/parallel.hpp"
+#include "stages/core/pattern.hpp"
 #include "stages/core/random.hpp"
 #include "stages/core/statistics.hpp"
 
@@ -218,6 +220,33 @@ void check(const Inputs& inputs) {
 }
 
 } // namespace
+
+std::vector<double> given_icc(const Params& params, const std::vector<std::string>& measures) {
+  std::vector<double> out(measures.size(), kNaN);
+  std::string problems;
+  const auto refuse = [&problems](const std::string& entry, const std::string& why) {
+    problems += (problems.empty() ? "" : "\n") + ("reliability.icc: found " + entry) + why;
+  };
+  for (const std::string& entry : params.icc) {
+    const std::size_t equals = entry.rfind('=');
+    const std::string number = equals == std::string::npos ? "" : entry.substr(equals + 1);
+    char* end = nullptr;
+    const double icc = std::strtod(number.c_str(), &end);
+    if (number.empty() || *end != '\0' || !(icc >= 0.0 && icc < 1.0)) {
+      refuse(entry, ", expected MEASURE=ICC with an ICC in [0, 1)");
+      continue;
+    }
+    bool fits = false;
+    for (std::size_t m = 0; m < measures.size(); ++m) {
+      if (!matches_pattern(entry.substr(0, equals), measures[m])) continue;
+      fits = true;
+      if (std::isnan(out[m])) out[m] = icc;
+    }
+    if (!fits) refuse(entry, ", expected a measure of the circuit definition");
+  }
+  if (!problems.empty()) throw Error(ErrorKind::usage, problems);
+  return out;
+}
 
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
   check(inputs);

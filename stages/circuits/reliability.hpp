@@ -36,17 +36,28 @@ struct Params {
   int min_people = 8;
   int resamples = 2000;
   int random_seed = 1;
+  std::vector<std::string> icc{};
   bool operator==(const Params&) const = default;
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit) {
-  auto& [min_people, resamples, random_seed] = params;
+  auto& [min_people, resamples, random_seed, icc] = params;
   visit("min_people", min_people, "people", "fewer people with the measure give no reliability",
         Limits::between(3, 1e6));
   visit("resamples", resamples, "", "bootstrap samples of people behind the intervals",
         Limits::between(100, 1e6));
   visit("random_seed", random_seed, "", "same seed, same intervals", Limits::at_least(0));
+  visit(
+      "icc", icc, "",
+      "between-session ICC of measures without repeated sessions, MEASURE=ICC each; a * in MEASURE "
+      "stands for any text, the first that fits holds",
+      Limits{});
 }
+
+// Per measure the ICC that `params.icc` gives, NaN without one. Throws usage with every problem: no
+// number in [0, 1), a name that fits no measure.
+[[nodiscard]] std::vector<double> given_icc(const Params& params,
+                                            const std::vector<std::string>& measures);
 
 struct Inputs {
   Eigen::MatrixXd values;          // N x M, NaN missing; a person's rows in the order of sessions

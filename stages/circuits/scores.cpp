@@ -128,36 +128,34 @@ void restandardise(const Model& model, Averaged& means) {
 }
 
 struct Errors {
+  Errors(Eigen::Index rows, Eigen::Index groups)
+      : total(Eigen::MatrixXd::Constant(rows, groups, kNaN)), run(total) {}
   Eigen::MatrixXd total, run; // rows x groups
 };
 
-Errors errors_of(const Averaged& means, const Eigen::MatrixXd& z, const Eigen::MatrixXd& z_se,
-                 const Model& model, const std::vector<Eigen::MatrixXd>& error_correlation) {
-  Errors out{Eigen::MatrixXd::Constant(means.value.rows(), means.value.cols(), kNaN), {}};
-  out.run = out.total;
-  for (Eigen::Index row = 0; row < means.value.rows(); ++row) {
-    const auto r = static_cast<std::size_t>(row);
-    const Eigen::MatrixXd* given = error_correlation.empty() || error_correlation[r].size() == 0
-                                       ? nullptr
-                                       : &error_correlation[r];
-    for (Eigen::Index g = 0; g < means.value.cols(); ++g) {
-      const Terms& terms = means.terms[r][static_cast<std::size_t>(g)];
-      if (terms.measure.empty()) continue;
-      const double run = quadratic(terms, [&](Eigen::Index i, Eigen::Index j) {
-        const double correlation = given != nullptr ? (*given)(i, j) : (i == j ? 1.0 : 0.0);
-        return correlation == 0.0 ? 0.0 : correlation * z_se(row, i) * z_se(row, j);
-      });
-      const double reference = quadratic(terms, [&](Eigen::Index i, Eigen::Index j) {
-        const double correlation = model.correlation(i, j);
-        return correlation / std::sqrt(model.n[i] * model.n[j]) +
-               z(row, i) * z(row, j) * correlation * correlation /
-                   (2.0 * std::sqrt((model.n[i] - 1.0) * (model.n[j] - 1.0)));
-      });
-      out.run(row, g) = std::sqrt(run);
-      out.total(row, g) = std::sqrt(run + reference);
-    }
+// z, its standard errors and the correlation of the errors (empty: independent) of one row.
+struct RowErrors {
+  Eigen::Index row;
+  Eigen::RowVectorXd z, z_se;
+  Eigen::MatrixXd correlation;
+};
+
+void add_errors(const Averaged& means, const RowErrors& of, const Model& model, Errors& out) {
+  for (Eigen::Index g = 0; g < means.value.cols(); ++g) {
+    const Terms& terms = means.terms[static_cast<std::size_t>(of.row)][static_cast<std::size_t>(g)];
+    if (terms.measure.empty()) continue;
+    const double run = quadratic(terms, [&](Eigen::Index i, Eigen::Index j) {
+      const double r = of.correlation.size() > 0 ? of.correlation(i, j) : (i == j ? 1.0 : 0.0);
+      return r == 0.0 ? 0.0 : r * of.z_se[i] * of.z_se[j];
+    });
+    const double reference = quadratic(terms, [&](Eigen::Index i, Eigen::Index j) {
+      const double r = model.correlation(i, j);
+      return r / std::sqrt(model.n[i] * model.n[j]) +
+             of.z[i] * of.z[j] * r * r / (2.0 * std::sqrt((model.n[i] - 1.0) * (model.n[j] - 1.0)));
+    });
+    out.run(of.row, g) = std::sqrt(run);
+    out.total(of.row, g) = std::sqrt(run + reference);
   }
-  return out;
 }
 
 Eigen::MatrixXd or_unknown(const Eigen::MatrixXd& matrix, const Eigen::MatrixXd& like) {
@@ -170,20 +168,24 @@ void check_sizes(const Model& model, const Inputs& inputs) {
   const auto fits = [&](const Eigen::MatrixXd& m) {
     return m.size() == 0 || (m.rows() == inputs.measures.rows() && m.cols() == n_measures);
   };
-  const auto correlations_fit = [&] {
-    const auto& all = inputs.error_correlation;
-    return all.empty() || (all.size() == static_cast<std::size_t>(inputs.measures.rows()) &&
-                           std::all_of(all.begin(), all.end(), [&](const Eigen::MatrixXd& r) {
-                             return r.size() == 0 ||
-                                    (r.rows() == n_measures && r.cols() == n_measures);
-                           }));
-  };
   if (model.mean.size() != n_measures || model.sd.size() != n_measures ||
       model.correlation.rows() != n_measures || inputs.measures.cols() != n_measures ||
-      !fits(inputs.se) || !fits(inputs.coverage) || !correlations_fit()) {
+      !fits(inputs.se) || !fits(inputs.coverage)) {
     throw Error(ErrorKind::internal, "scores: the model or the rows do not fit the " +
                                          std::to_string(n_measures) + " measures of the taxonomy");
   }
+}
+
+Eigen::MatrixXd correlation_of(const Inputs& inputs, Eigen::Index row) {
+  if (!inputs.error_correlation) return {};
+  Eigen::MatrixXd out = inputs.error_correlation(row);
+  const Eigen::Index n = inputs.measures.cols();
+  if (out.size() > 0 && (out.rows() != n || out.cols() != n)) {
+    throw Error(ErrorKind::internal, "scores: an error correlation of " +
+                                         std::to_string(out.rows()) + " measures, expected " +
+                                         std::to_string(n));
+  }
+  return out;
 }
 
 } // namespace
@@ -242,8 +244,13 @@ Outputs apply(const Model& model, const Inputs& inputs, const Params& params) {
   Averaged scores = average(features.value, features.smallest_coverage, &features.terms,
                             score_groups, params.min_feature_share);
   if (params.restandardise == "all") restandardise(model, scores);
-  Errors feature_errors = errors_of(features, out.z, z_se, model, inputs.error_correlation);
-  Errors score_errors = errors_of(scores, out.z, z_se, model, inputs.error_correlation);
+  Errors feature_errors(out.z.rows(), features.value.cols());
+  Errors score_errors(out.z.rows(), scores.value.cols());
+  for (Eigen::Index row = 0; row < out.z.rows(); ++row) {
+    const RowErrors of{row, out.z.row(row), z_se.row(row), correlation_of(inputs, row)};
+    add_errors(features, of, model, feature_errors);
+    add_errors(scores, of, model, score_errors);
+  }
   out.features = features.value;
   out.features_se = std::move(feature_errors.total);
   out.features_se_run = std::move(feature_errors.run);

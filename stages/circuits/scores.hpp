@@ -21,6 +21,7 @@
 #include <Eigen/Dense>
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -75,9 +76,9 @@ struct Inputs {
   Eigen::MatrixXd measures; // N x M raw, NaN missing
   Eigen::MatrixXd se;       // N x M, or empty: unknown
   Eigen::MatrixXd coverage; // N x M, or empty: unknown
-  // N matrices M x M, the correlation of a person's measure errors (an empty one: independent), or
-  // empty: all independent.
-  std::vector<Eigen::MatrixXd> error_correlation = {};
+  // Of a row the correlation of its measures' errors, M x M (an empty one: independent); asked for
+  // once a row. Null: all independent.
+  std::function<Eigen::MatrixXd(Eigen::Index)> error_correlation = {};
 };
 struct Outputs {
   Eigen::MatrixXd z;                                        // N x M

@@ -227,6 +227,10 @@ TEST(MeasureCovariance, MeasuresOfDifferentRunsAreIndependentAndMissingOnesStayM
   EXPECT_EQ(spread, (Eigen::VectorXd(5) << 0, 5, 0, 7, 0).finished());
 }
 
+std::function<Eigen::MatrixXd(Eigen::Index)> always(const Eigen::MatrixXd& errors) {
+  return [errors](Eigen::Index) { return errors; };
+}
+
 // The spread of a new person's score about its value under the true norm, over many references.
 TEST(ScoresError, CarriesTheErrorsOfThePersonAndOfTheReference) {
   taxonomy::Taxonomy t;
@@ -252,7 +256,7 @@ TEST(ScoresError, CarriesTheErrorsOfThePersonAndOfTheReference) {
     const Eigen::MatrixXd person = (true_z + 0.4 * (error_root * noise)).transpose();
     const auto out =
         scores::apply(scores::fit(controls, {}),
-                      {&t, person, Eigen::MatrixXd::Constant(1, 3, 0.4), {}, {errors}}, {});
+                      {&t, person, Eigen::MatrixXd::Constant(1, 3, 0.4), {}, always(errors)}, {});
     deviation.push_back(out.scores(0, 0) - true_z.mean());
     believed += out.scores_se(0, 0) * out.scores_se(0, 0) / kTrials;
     believed_run += out.scores_se_run(0, 0) * out.scores_se_run(0, 0) / kTrials;
@@ -271,10 +275,11 @@ TEST(ScoresError, WrongSizesAreRefused) {
   t.scores = {{"S", "", "", "", {"A"}, {}}};
   const auto model = scores::fit(drawn(10, 1, 1), {});
   const Eigen::MatrixXd one = Eigen::MatrixXd::Ones(1, 1);
-  EXPECT_THROW((void)scores::apply(model, {&t, one, one, {}, {Eigen::MatrixXd::Ones(2, 2)}}, {}),
-               Error);
-  EXPECT_THROW((void)scores::apply(model, {&t, one, one, {}, {one, one}}, {}), Error);
-  EXPECT_FALSE(std::isnan(scores::apply(model, {&t, one, one, {}, {{}}}, {}).scores_se(0, 0)));
+  EXPECT_THROW(
+      (void)scores::apply(model, {&t, one, one, {}, always(Eigen::MatrixXd::Ones(2, 2))}, {}),
+      Error);
+  EXPECT_FALSE(
+      std::isnan(scores::apply(model, {&t, one, one, {}, always({})}, {}).scores_se(0, 0)));
 }
 
 // n people, true SD 1, error SD e; halves have twice the error variance, and two sessions differ.
@@ -332,6 +337,26 @@ TEST(Reliability, IntervalsCoverAndSessionErrorIsSeenByRepeatsAlone) {
   EXPECT_NEAR(m.icc.value, 1.0 / 2.25, 0.06);
   EXPECT_NEAR(m.session_sd, std::sqrt(1.25), 0.06);
   EXPECT_NEAR(reliability::reliable_change(1.0, 3.0, m), 2.0 / std::sqrt(2.5), 0.1);
+}
+
+TEST(Reliability, GivenIccsAreOfPatternsAndEachProblemIsNamed) {
+  reliability::Params params;
+  params.icc = {"D1=0.5", "D*=0.4"};
+  const auto icc = reliability::given_icc(params, {"D1", "D2", "S1"});
+  EXPECT_EQ(icc[0], 0.5);
+  EXPECT_EQ(icc[1], 0.4);
+  EXPECT_TRUE(std::isnan(icc[2]));
+  params.icc = {"D1", "D1=1", "D1=x", "Q=0.5"};
+  try {
+    (void)reliability::given_icc(params, {"D1"});
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::usage);
+    const std::string text = error.what();
+    for (const char* each : {"found D1,", "D1=1,", "D1=x,", "Q=0.5, expected a measure"}) {
+      EXPECT_NE(text.find(each), std::string::npos) << text;
+    }
+  }
 }
 
 TEST(Reliability, WithoutRepeatsReliableChangeNeedsAnIcc) {

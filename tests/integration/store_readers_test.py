@@ -48,6 +48,9 @@ COHORT_DIMENSIONS = {
     "/cohort/qc_fc/rest/circuits:r": ("edge",),
     "/cohort/qc_fc/rest/circuits:summary_value": ("summary",),
     "/cohort/qc_fc/rest/circuits:median_absolute_r_null": ("median_absolute_r_permutation",),
+    "/cohort/reliability:split_half": ("measure",),
+    "/cohort/reliability:icc_reason": ("measure",),
+    "/cohort/reliability:reliable_change": ("row", "measure"),
     "/cohort/not_done:reason": ("entry",),
 }
 

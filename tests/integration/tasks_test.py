@@ -105,6 +105,14 @@ with Scratch() as scratch:
     check(max(apart) == 0, "two runs share no error")
     check(np.isfinite(data["measures_half_difference"]).mean() > 0.7, "split halves are missing")
 
+    # Six people are too few for a reliability, and it says so.
+    with h5py.File(os.path.join(out, "cohort.h5")) as f:
+        r = f["cohort/reliability"]
+        check(np.isnan(r["within_run"][:]).all() and set(r["session_error"].asstr()[:]) == {"not available"}, "reliability of six people")
+        check(all("people with" in x for x in r["within_run_reason"].asstr()[:]), f"reasons {set(r['within_run_reason'].asstr()[:])}")
+        check(r["reliable_change"].shape == (6, 51), "a reliable change of every row and measure")
+    check(os.path.exists(os.path.join(out, "tables", "reliability.tsv")), "tables/reliability.tsv")
+
     # Another lab: its own task labels, column and trial types; the numbers are the same.
     other = scratch.path("other")
     relabel(bids, other, {"labels": {"conscious": "emofaces", "gonogo": "stroop"}, "column": "stim",
@@ -116,6 +124,9 @@ with Scratch() as scratch:
                              "nco": {"column": "stim", "conditions": {"neutral": ["CALM"]}},
                              "gng": {"labels": ["stroop"], "column": "stim",
                                      "conditions": {"nogo": ["incongruent"], "go": ["congruent"]}}}}, f)
+    _, text = run("validate", other, "-c", lab, expect=0)
+    for line in ("task con  6 runs labelled emofaces, 6 with events", "condition sad  ", "contrast nogo_vs_go  6 runs"):
+        check(line in text, f"validate: expected '{line}' in\n{text}")
     third = scratch.path("third")
     run(other, third, "all", "-c", lab, *QUIET, *SET, expect=code)
     _, again = circuits(third)
