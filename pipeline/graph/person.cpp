@@ -40,7 +40,8 @@ store::RunRecord empty_run(const bids::BoldRun& run) {
       kNaN;
   record.coreg_displacement_mm = record.mirror_gain = record.template_coverage = record.dropout =
       record.fwhm_mm = kNaN;
-  record.norm_correlation = record.norm_min_jacobian = record.norm_max_jacobian = kNaN;
+  record.t1w_mirror_gain = record.norm_correlation = record.norm_min_jacobian =
+      record.norm_max_jacobian = kNaN;
   return record;
 }
 
@@ -91,6 +92,7 @@ private:
     store::RunRecord record = empty_run(session_.runs[r]);
     if (const auto* anatomy = std::get_if<Anatomy>(&inputs_.anatomy)) {
       const normalization::Outputs& fit = anatomy->fit.normalization;
+      record.t1w_mirror_gain = anatomy->fit.affine.mirror_gain;
       record.norm_dice = fit.dice;
       record.norm_correlation = fit.correlation;
       record.norm_min_jacobian = fit.min_jacobian;

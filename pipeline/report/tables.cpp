@@ -117,6 +117,9 @@ void write_runs(const fs::path& out, const store::CohortReader& cohort,
          "share of the template's brain in the field of view");
   number("dropout", &Run::dropout, "share of the T1w's brain in the field of view without signal");
   number("fwhm_mm", &Run::fwhm_mm, "smoothness of the noise before interpolation, FWHM", "mm");
+  number("t1w_mirror_gain", &Run::t1w_mirror_gain,
+         "correlation of the T1w with the template gained by exchanging left and right: evidence "
+         "only, see METHOD.md of affine");
   number("norm_dice", &Run::norm_dice, "overlap of T1w and template brain masks");
   number("norm_correlation", &Run::norm_correlation,
          "correlation of the warped T1w with the template");

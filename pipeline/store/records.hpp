@@ -55,6 +55,7 @@ struct RunRecord {
   double template_coverage = 0.0;     // share of the template's brain in the field of view
   double dropout = 0.0;               // share of the T1w's brain in it that has no signal
   double fwhm_mm = 0.0;               // smoothness of the noise, geometric mean of the axes
+  double t1w_mirror_gain = 0.0;       // of the T1w's correlation with the template, sides exchanged
   double norm_dice = 0.0;
   double norm_correlation = 0.0;
   double norm_min_jacobian = 0.0;

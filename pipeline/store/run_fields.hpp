@@ -24,6 +24,7 @@ void for_each_run_field(F&& visit) {
   visit("template_coverage", &RunRecord::template_coverage, "", "");
   visit("dropout", &RunRecord::dropout, "", "");
   visit("fwhm_mm", &RunRecord::fwhm_mm, "units", "mm");
+  visit("t1w_mirror_gain", &RunRecord::t1w_mirror_gain, "", "");
   visit("norm_dice", &RunRecord::norm_dice, "", "");
   visit("norm_correlation", &RunRecord::norm_correlation, "", "");
   visit("norm_min_jacobian", &RunRecord::norm_min_jacobian, "", "");

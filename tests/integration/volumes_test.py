@@ -109,13 +109,14 @@ with Scratch() as scratch:
         with h5py.File(path) as f:
             runs = f["runs"]
             return {k: runs[k][0] for k in ("template_coverage", "dropout", "norm_correlation", "norm_min_jacobian",
-                                            "norm_max_jacobian", "coreg_displacement_mm", "mirror_gain")}, \
+                                            "norm_max_jacobian", "coreg_displacement_mm", "mirror_gain", "t1w_mirror_gain")}, \
                 runs["reason"][0].decode()
 
     whole, reason = figures(f"{out}/sub-001/sub-001.h5")
     print(whole)
     check(whole["template_coverage"] > 0.95 and whole["dropout"] < 0.1 and "field of view" not in reason, f"{whole} {reason}")
-    check(0 < whole["norm_min_jacobian"] < 1 < whole["norm_max_jacobian"] and whole["mirror_gain"] < 0, str(whole))
+    check(0 < whole["norm_min_jacobian"] < 1 < whole["norm_max_jacobian"] and whole["mirror_gain"] < 0
+          and whole["t1w_mirror_gain"] < 0, str(whole))
     name = f"{bids}/sub-001/func/sub-001_task-rest_bold.nii.gz"
     kept = nb.load(name)
     nb.save(kept.slicer[:, :, :kept.shape[2] // 2], scratch.path("half.nii.gz"))
