@@ -102,11 +102,14 @@ def dice_of_classes(a, b):
 
 def ants_syn(prefix, images):
     found = ants.registration(images["fixed"], images["moving"], "SyNCC", random_seed=1)
-    jacobian = ants.create_jacobian_determinant_image(images["fixed"], found["fwdtransforms"][0])
 
     def carry(labels):
         return ants.apply_transforms(images["fixed"], labels, found["fwdtransforms"], interpolator="genericLabel")
-    return carry, float(jacobian.numpy()[images["fixed_mask"].numpy() > 0].min())
+
+    def least_jacobian():
+        jacobian = ants.create_jacobian_determinant_image(images["fixed"], found["fwdtransforms"][0])
+        return float(jacobian.numpy()[images["fixed_mask"].numpy() > 0].min())
+    return carry, least_jacobian
 
 
 def dipy_syn(prefix, images):
@@ -121,7 +124,7 @@ def dipy_syn(prefix, images):
 
     def carry(labels):
         return images["fixed"].new_image_like(mapping.transform(labels.numpy(), "nearest").astype(np.float32))
-    return carry, None
+    return carry, lambda: None
 
 
 def normalisation(prefix, ours, tools):
@@ -132,9 +135,9 @@ def normalisation(prefix, ours, tools):
     out = {"ours": dice_of_classes(carried, fixed_classes), "rivals": {}}
     for tool in tools.split(","):
         begun, cpu = time.monotonic(), time.process_time()
-        carry, jacobian = {"ANTs SyNCC": ants_syn, "dipy SyN": dipy_syn}[tool](prefix, images)
+        carry, least_jacobian = {"ANTs SyNCC": ants_syn, "dipy SyN": dipy_syn}[tool](prefix, images)
         seconds, cpu = time.monotonic() - begun, time.process_time() - cpu
-        out["rivals"][tool] = {"dice": dice_of_classes(carry(moving_classes), fixed_classes), "jacobian": jacobian,
+        out["rivals"][tool] = {"dice": dice_of_classes(carry(moving_classes), fixed_classes), "jacobian": least_jacobian(),
                                "seconds": seconds, "cpu": cpu}
     return out
 

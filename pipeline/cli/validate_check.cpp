@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "pipeline/bids/events.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/core/error.hpp"
 #include "stages/core/parallel.hpp"
@@ -34,10 +33,12 @@ void append(std::vector<std::string>& list, const std::vector<std::string>& more
   list.insert(list.end(), more.begin(), more.end());
 }
 
-void check_events_table(const bids::BidsIndex& index, const bids::BoldRun& run, RunCheck& check) {
+void check_events_table(const bids::BidsIndex& index, const bids::BoldRun& run,
+                        const CountEvents& count, RunCheck& check) {
   if (!run.events) return;
+  std::vector<bids::Event> events;
   const std::string problem = problem_of([&] {
-    const std::vector<bids::Event> events = bids::read_events(index.absolute(*run.events));
+    events = bids::read_events(index.absolute(*run.events));
     check.n_events = static_cast<int>(events.size());
     const double length = check.n_volumes > 0 ? check.n_volumes * check.tr_s
                                               : std::numeric_limits<double>::infinity();
@@ -45,7 +46,11 @@ void check_events_table(const bids::BidsIndex& index, const bids::BoldRun& run, 
       check.warnings.push_back(*run.events + ": " + warning);
     }
   });
-  if (!problem.empty()) check.warnings.push_back("events are not usable: " + problem);
+  if (!problem.empty()) {
+    check.warnings.push_back("events are not usable: " + problem);
+  } else if (count) {
+    check.task_events = count(run.task, events);
+  }
 }
 
 void check_image(const bids::BidsIndex& index, const bids::ParticipantSession& session,
@@ -79,7 +84,7 @@ void check_image(const bids::BidsIndex& index, const bids::ParticipantSession& s
 }
 
 RunCheck check_run(const bids::BidsIndex& index, const bids::ParticipantSession& session,
-                   const bids::BoldRun& run, bool headers) {
+                   const bids::BoldRun& run, bool headers, const CountEvents& count) {
   RunCheck check;
   check.run_id = run.run_id;
   check.path = run.file.path;
@@ -87,7 +92,7 @@ RunCheck check_run(const bids::BidsIndex& index, const bids::ParticipantSession&
   check.problem = run.file.problem;
   if (!check.problem.empty()) return check;
   check.problem = problem_of([&] { check_image(index, session, run, headers, check); });
-  check_events_table(index, run, check);
+  check_events_table(index, run, count, check);
   return check;
 }
 
@@ -119,7 +124,7 @@ void check_anatomy(const bids::BidsIndex& index, const bids::ParticipantSession&
 }
 
 SessionCheck check_session(const bids::BidsIndex& index, const bids::ParticipantSession& session,
-                           bool headers) {
+                           bool headers, const CountEvents& count) {
   SessionCheck check;
   check.id = session.id;
   check.participant_id = session.participant_id;
@@ -127,7 +132,7 @@ SessionCheck check_session(const bids::BidsIndex& index, const bids::Participant
   check.problem = session.problem;
   check_anatomy(index, session, headers, check);
   for (const bids::BoldRun& run : session.runs) {
-    check.runs.push_back(check_run(index, session, run, headers));
+    check.runs.push_back(check_run(index, session, run, headers, count));
     if (check.runs.back().problem.empty() && !check.problem.empty()) {
       check.runs.back().problem = check.problem;
     }
@@ -148,7 +153,7 @@ std::string reason_nothing_runs(const bids::BidsIndex& index) {
   bool named = false;
   for (const bids::ParticipantSession& session : index.sessions) {
     if (session.runs.empty()) continue;
-    const SessionCheck check = check_session(index, session, true);
+    const SessionCheck check = check_session(index, session, true, {});
     for (const RunCheck& run : check.runs) {
       if (run.problem.empty()) return "";
       if (!named) first = run.problem;
@@ -159,12 +164,12 @@ std::string reason_nothing_runs(const bids::BidsIndex& index) {
 }
 
 std::vector<SessionCheck> check_sessions(const bids::BidsIndex& index, bool headers,
-                                         const Context& context) {
+                                         const CountEvents& count, const Context& context) {
   std::vector<SessionCheck> checks(index.sessions.size());
   constexpr std::size_t kGrain = 4; // sessions per task
   parallel_blocks(context, checks.size(), kGrain, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      checks[i] = check_session(index, index.sessions[i], headers);
+      checks[i] = check_session(index, index.sessions[i], headers, count);
     }
   });
   return checks;

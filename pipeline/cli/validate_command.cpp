@@ -82,12 +82,13 @@ Validation validate(const ValidateOptions& options, const Context& context) {
   }
   Validation validation;
   validation.index = bids::index_dataset(options.bids_dir, index_options, context);
-  validation.sessions = check_sessions(validation.index, options.check_headers, context);
+  validation.sessions =
+      check_sessions(validation.index, options.check_headers,
+                     options.taxonomy ? event_counter(*options.taxonomy) : CountEvents(), context);
   collect(validation);
   if (!options.taxonomy) return validation;
   validation.definition = options.taxonomy->name;
-  validation.tasks =
-      map_tasks(validation.index, validation.sessions, *options.taxonomy, options.rest_tasks);
+  validation.tasks = map_tasks(validation.sessions, *options.taxonomy, options.rest_tasks);
   for (const TaskMapping& task : validation.tasks->tasks) {
     for (const std::string& problem : task.problems) {
       validation.notes.push_back({Level::warning, "circuit_tasks", "events", problem});

@@ -5,6 +5,7 @@
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/task_events.hpp"
+#include "stages/core/joined.hpp"
 #include "stages/core/outcome.hpp"
 #include "stages/core/pattern.hpp"
 
@@ -35,28 +36,36 @@ bool is_one_of(const taxonomy::Condition& condition, const std::string& entry) {
                      [&](const auto& pattern) { return matches_pattern(pattern, entry); });
 }
 
-void count_events(const std::vector<bids::Event>& table, const taxonomy::Task& task,
-                  TaskMapping& out) {
-  std::map<std::string, std::size_t> found; // by condition
+EventCounts counts_of(const std::vector<bids::Event>& table, const taxonomy::Task& task) {
+  EventCounts out;
   for (const auto& event : graph::task_events(table, task).events) {
     const auto condition =
         std::find_if(task.conditions.begin(), task.conditions.end(),
                      [&](const auto& each) { return is_one_of(each, event.trial_type); });
     if (condition == task.conditions.end()) {
-      ++out.other_types[event.trial_type];
+      ++out.other[event.trial_type];
     } else {
-      ++found[condition->name];
+      ++out.of_condition[condition->name];
     }
   }
+  return out;
+}
+
+void add_events(const EventCounts& found, const taxonomy::Task& task, TaskMapping& out) {
+  const auto n_of = [&found](const std::string& condition) {
+    const auto at = found.of_condition.find(condition);
+    return at == found.of_condition.end() ? std::size_t{0} : at->second;
+  };
   ++out.n_with_events;
+  for (const auto& [name, n] : found.other) out.other_types[name] += n;
   for (Mapped& condition : out.conditions) {
-    condition.n_events += found[condition.name];
-    condition.n_runs += found[condition.name] > 0 ? 1 : 0;
+    condition.n_events += n_of(condition.name);
+    condition.n_runs += n_of(condition.name) > 0 ? 1 : 0;
   }
   for (std::size_t c = 0; c < task.contrasts.size(); ++c) {
     const auto& weights = task.contrasts[c].weights;
     const bool whole = std::all_of(weights.begin(), weights.end(), [&](const auto& weight) {
-      return weight.second == 0.0 || found[weight.first] > 0;
+      return weight.second == 0.0 || n_of(weight.first) > 0;
     });
     out.contrasts[c].n_runs += whole ? 1 : 0;
   }
@@ -76,12 +85,6 @@ void add_problems(TaskMapping& out) {
   }
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out;
-}
-
 std::string counts(const std::map<std::string, std::size_t>& numbers) {
   std::string out;
   for (const auto& [name, n] : numbers) {
@@ -93,17 +96,32 @@ std::string counts(const std::map<std::string, std::size_t>& numbers) {
 
 } // namespace
 
-TaskMappings map_tasks(const bids::BidsIndex& index, std::span<const SessionCheck> sessions,
-                       const taxonomy::Taxonomy& taxonomy,
+CountEvents event_counter(const taxonomy::Taxonomy& taxonomy) {
+  return [&taxonomy](const std::string& label, const std::vector<bids::Event>& events) {
+    std::map<std::string, EventCounts> out;
+    for (const auto& [key, task] : taxonomy.tasks) {
+      if (asks_for_rest(taxonomy, key) || !taxonomy::is_labelled(task, label)) continue;
+      const auto counted = capture([&] { return counts_of(events, task); });
+      if (const auto* counts = std::get_if<EventCounts>(&counted)) {
+        out.emplace(key, *counts);
+        continue;
+      }
+      const auto& failure = std::get<Failure>(counted);
+      if (failure.kind != ErrorKind::input) throw Error(failure.kind, failure.message);
+    }
+    return out;
+  };
+}
+
+TaskMappings map_tasks(std::span<const SessionCheck> sessions, const taxonomy::Taxonomy& taxonomy,
                        const std::vector<std::string>& rest_tasks) {
   TaskMappings out;
   for (const auto& [key, task] : taxonomy.tasks) {
     out.tasks.push_back(mapping_of(key, task, asks_for_rest(taxonomy, key), rest_tasks));
   }
-  for (std::size_t s = 0; s < sessions.size(); ++s) {
-    for (std::size_t r = 0; r < sessions[s].runs.size(); ++r) {
-      if (!sessions[s].runs[r].problem.empty()) continue;
-      const bids::BoldRun& run = index.sessions[s].runs[r];
+  for (const SessionCheck& session : sessions) {
+    for (const RunCheck& run : session.runs) {
+      if (!run.problem.empty()) continue;
       bool used = false;
       for (TaskMapping& mapping : out.tasks) {
         const taxonomy::Task& task = taxonomy.tasks.at(mapping.key);
@@ -114,15 +132,8 @@ TaskMappings map_tasks(const bids::BidsIndex& index, std::span<const SessionChec
         }
         used = true;
         ++mapping.n_runs;
-        if (mapping.is_rest || !run.events) continue;
-        const auto read = capture([&] {
-          count_events(bids::read_events(index.absolute(*run.events)), task, mapping);
-          return true;
-        });
-        const auto* failure = std::get_if<Failure>(&read);
-        if (failure != nullptr && failure->kind != ErrorKind::input) {
-          throw Error(failure->kind, failure->message);
-        }
+        const auto events = run.task_events.find(mapping.key);
+        if (events != run.task_events.end()) add_events(events->second, task, mapping);
       }
       if (!used) ++out.labels_of_no_task[run.task];
     }
@@ -136,7 +147,7 @@ void print_mappings(std::ostream& out, const std::string& definition,
   out << "circuit definition " << display(definition) << '\n';
   for (const TaskMapping& task : mappings.tasks) {
     out << "  task " << display(task.key) << "  " << task.n_runs << " runs labelled "
-        << (task.labels.empty() ? "(no label given)" : display(joined(task.labels)));
+        << (task.labels.empty() ? "(no label given)" : display(joined(task.labels, ", ")));
     if (task.is_rest || task.n_runs == 0) {
       out << '\n';
       continue;

@@ -33,9 +33,12 @@ struct TaskMappings {
   std::map<std::string, std::size_t> labels_of_no_task; // -> runs
 };
 
-// `sessions` as check_sessions gave them. Tables that cannot be read are check_sessions' matter.
-[[nodiscard]] TaskMappings map_tasks(const bids::BidsIndex& index,
-                                     std::span<const SessionCheck> sessions,
+// Counts what each task of the definition finds in a run's events, for check_sessions; a table
+// without the task's column gives it nothing. Keeps a reference to `taxonomy`.
+[[nodiscard]] CountEvents event_counter(const taxonomy::Taxonomy& taxonomy);
+
+// `sessions` as check_sessions gave them with that counter.
+[[nodiscard]] TaskMappings map_tasks(std::span<const SessionCheck> sessions,
                                      const taxonomy::Taxonomy& taxonomy,
                                      const std::vector<std::string>& rest_tasks);
 

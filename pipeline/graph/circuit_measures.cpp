@@ -6,18 +6,13 @@
 #include "pipeline/graph/task_free.hpp"
 #include "pipeline/graph/task_run.hpp"
 #include "stages/circuits/measure_covariance.hpp"
+#include "stages/core/joined.hpp"
 #include "stages/ppi/ppi.hpp"
 
 namespace boldmill::graph {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-std::string joined(const std::vector<std::string>& parts, const char* between) {
-  std::string out;
-  for (const std::string& part : parts) out += (out.empty() ? "" : between) + part;
-  return out;
-}
 
 // One run of one task: estimates from all volumes kept and from the two halves.
 struct FittedRun {

@@ -117,8 +117,9 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
     store::CohortResults results;
     {
       const store::CohortReader reader(part);
-      add_scores(reader, config, taxonomy, results);
-      add_reliability(reader, config, taxonomy, results, context);
+      const ComparableMeasures comparable = comparable_measures(reader, config, taxonomy);
+      add_scores(reader, comparable, config, taxonomy, results);
+      add_reliability(reader, comparable, config, taxonomy, results, context);
       add_predictions(reader, config, results, context);
       add_tangents(reader, config, results, context);
       add_qc_fc(reader, config, results, context);

@@ -4,8 +4,6 @@
 #include <limits>
 #include <map>
 
-#include "pipeline/graph/cohort_scores.hpp"
-
 namespace boldmill::graph {
 namespace {
 
@@ -49,10 +47,10 @@ Eigen::MatrixXd changes(const reliability::Inputs& inputs,
 
 } // namespace
 
-void add_reliability(const store::CohortReader& reader, const config::Config& config,
-                     const taxonomy::Taxonomy& taxonomy, store::CohortResults& results,
-                     const Context& context) {
-  const store::MeasuresTable measures = comparable_measures(reader, config, taxonomy).measures;
+void add_reliability(const store::CohortReader& reader, const ComparableMeasures& comparable,
+                     const config::Config& config, const taxonomy::Taxonomy& taxonomy,
+                     store::CohortResults& results, const Context& context) {
+  const store::MeasuresTable& measures = comparable.measures;
   reliability::Inputs inputs;
   inputs.values = measures.table.value;
   inputs.se = measures.table.se;

@@ -136,9 +136,10 @@ ComparableMeasures comparable_measures(const store::CohortReader& reader,
   return out;
 }
 
-void add_scores(const store::CohortReader& reader, const config::Config& config,
-                const taxonomy::Taxonomy& taxonomy, store::CohortResults& results) {
-  const auto [measures, source] = comparable_measures(reader, config, taxonomy);
+void add_scores(const store::CohortReader& reader, const ComparableMeasures& comparable,
+                const config::Config& config, const taxonomy::Taxonomy& taxonomy,
+                store::CohortResults& results) {
+  const auto& [measures, source] = comparable;
   const store::ParticipantsTable people = reader.participants();
   results.reference.source = source;
   const Eigen::MatrixXd reference = healthy_reference(people, measures.table.value, config);

@@ -20,7 +20,8 @@ struct ComparableMeasures {
 // Task-free measures of resting runs and of task residuals are not the same thing: the reference
 // has one source, that of most healthy people (of as many, rest), and a row of another source lacks
 // the features of its task-free measures, with that reason.
-void add_scores(const store::CohortReader& reader, const config::Config& config,
-                const taxonomy::Taxonomy& taxonomy, store::CohortResults& results);
+void add_scores(const store::CohortReader& reader, const ComparableMeasures& comparable,
+                const config::Config& config, const taxonomy::Taxonomy& taxonomy,
+                store::CohortResults& results);
 
 } // namespace boldmill::graph

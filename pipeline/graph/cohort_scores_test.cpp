@@ -61,12 +61,12 @@ protected:
     (void)store::merge_shards(shards, file, {"test", {}}, {});
     const store::CohortReader reader(file);
     store::CohortResults results;
-    add(reader, results);
+    add(reader, comparable_measures(reader, config_, small_definition()), results);
     return results;
   }
   [[nodiscard]] store::CohortResults scored() {
-    return made_by([this](const auto& reader, auto& results) {
-      add_scores(reader, config_, small_definition(), results);
+    return made_by([this](const auto& reader, const auto& comparable, auto& results) {
+      add_scores(reader, comparable, config_, small_definition(), results);
     });
   }
 
@@ -121,8 +121,8 @@ TEST_F(CohortScores, RepeatedSessionsGiveTheErrorOfOneAndReliableChanges) {
   }
   config_.reliability.min_people = 5;
   config_.reliability.icc = {"A=0.75"};
-  const auto made = made_by([this](const auto& reader, auto& results) {
-    add_reliability(reader, config_, small_definition(), results, {});
+  const auto made = made_by([this](const auto& reader, const auto& comparable, auto& results) {
+    add_reliability(reader, comparable, config_, small_definition(), results, {});
   });
   const store::ReliabilityRecord& r = *made.reliability;
   EXPECT_EQ(r.numbers.at("n_people")[0], 7.0);
@@ -138,8 +138,8 @@ TEST_F(CohortScores, RepeatedSessionsGiveTheErrorOfOneAndReliableChanges) {
 TEST_F(CohortScores, WithoutRepeatsAGivenIccStandsInAndElseThereIsNone) {
   config_.reliability.min_people = 5;
   config_.reliability.icc = {"A=0.75"};
-  const auto made = made_by([this](const auto& reader, auto& results) {
-    add_reliability(reader, config_, small_definition(), results, {});
+  const auto made = made_by([this](const auto& reader, const auto& comparable, auto& results) {
+    add_reliability(reader, comparable, config_, small_definition(), results, {});
   });
   const store::ReliabilityRecord& r = *made.reliability;
   EXPECT_EQ(r.texts.at("session_error")[1], "given ICC");

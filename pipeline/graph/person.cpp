@@ -13,6 +13,7 @@
 #include "pipeline/graph/regional.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
+#include "stages/core/joined.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -20,12 +21,6 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::string_view kPersonStage = "person";
 constexpr int kPersonVersion = 2;
-
-std::string join(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : "; ") + part;
-  return text;
-}
 
 std::string share(double value) {
   return std::to_string(static_cast<int>(std::lround(100.0 * value))) + " %";
@@ -134,7 +129,7 @@ private:
     record.status = result.warnings.empty() ? "ok" : "warning";
     std::vector<std::string> said = result.warnings;
     said.insert(said.end(), result.notes.begin(), result.notes.end());
-    record.reason = join(said);
+    record.reason = joined(said, "; ");
     for (std::size_t s = 0; s < study_.target.sets.size(); ++s) {
       record.series[study_.target.sets[s].name] = {result.series[s], {}, result.coverage[s]};
     }

@@ -1,8 +1,8 @@
 #include "stages/circuits/reliability.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <map>
 #include <set>
@@ -230,9 +230,9 @@ std::vector<double> given_icc(const Params& params, const std::vector<std::strin
   for (const std::string& entry : params.icc) {
     const std::size_t equals = entry.rfind('=');
     const std::string number = equals == std::string::npos ? "" : entry.substr(equals + 1);
-    char* end = nullptr;
-    const double icc = std::strtod(number.c_str(), &end);
-    if (number.empty() || *end != '\0' || !(icc >= 0.0 && icc < 1.0)) {
+    double icc = kNaN;
+    const char* last = number.data() + number.size();
+    if (std::from_chars(number.data(), last, icc).ptr != last || !(icc >= 0.0 && icc < 1.0)) {
       refuse(entry, ", expected MEASURE=ICC with an ICC in [0, 1)");
       continue;
     }
