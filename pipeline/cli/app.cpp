@@ -11,6 +11,7 @@
 #include "pipeline/cli/process.hpp"
 #include "pipeline/cli/simulate_command.hpp"
 #include "pipeline/cli/stage_list.hpp"
+#include "pipeline/cli/status_command.hpp"
 #include "pipeline/cli/validate_command.hpp"
 #include "pipeline/config/sections.hpp"
 #include "pipeline/graph/target_space.hpp"
@@ -75,17 +76,20 @@ void add_submit(CLI::App& app, SubmitOptions& options, Action& action) {
   CLI::App* submit =
       app.add_subcommand("submit", "write and submit scheduler jobs; --dry-run prints them");
   add_run_options(*submit, options.run, false);
-  submit->add_option("--engine", options.engine, "scheduler")
-      ->check(CLI::IsMember({"slurm"}))
+  submit
+      ->add_option("--engine", options.engine,
+                   "slurm; local: the same job scripts as processes of this machine")
+      ->check(CLI::IsMember({"slurm", "local"}))
       ->capture_default_str();
-  submit->add_option("--max-array-size", options.max_array_size, "most tasks of one array job")
-      ->check(CLI::Range(1, 1000000))
+  submit->add_option("--max-array-size", options.max_array_size, "most tasks of one array job; 0: the site's MaxArraySize, 1000 where it is not known")
+      ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   submit->add_option("--cpus", options.cpus, "cores per task")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   submit->add_option("--account", options.account, "account to charge");
   submit->add_option("--partition", options.partition, "partition");
+  submit->add_option("--qos", options.qos, "quality of service");
   submit->add_option("--sbatch-line", options.extra_lines, "a further #SBATCH line, repeatable");
   submit->callback([&] { action = [&] { return submit_command(options); }; });
 }
@@ -163,8 +167,9 @@ void add_stage(CLI::App& app, Action& action) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names{"run",   "validate", "plan",   "simulate", "submit",
-                                              "merge", "rerun",    "export", "config",   "stage"};
+  static const std::vector<std::string> names{"run",    "validate", "plan",   "simulate",
+                                              "submit", "status",   "merge",  "rerun",
+                                              "export", "config",   "stage"};
   return names;
 }
 
@@ -214,6 +219,7 @@ int parse_and_run(int argc, const char* const* argv) {
   RerunOptions rerun;
   SimulateOptions simulate;
   ExportOptions exporting;
+  StatusOptions status;
   std::string format = "text", merge_out, key;
   add_run(app, run, command, action);
   add_validate(app, validate, selection, action);
@@ -221,6 +227,8 @@ int parse_and_run(int argc, const char* const* argv) {
   add_simulate_options(*app.add_subcommand("simulate", "write a BIDS cohort with known truth"),
                        simulate, action);
   add_submit(app, submit, action);
+  add_status_options(*app.add_subcommand("status", "how far a study is, while it runs"), status,
+                     action);
   CLI::App* merge = app.add_subcommand("merge", "shards to one cohort file");
   merge->add_option("out", merge_out, "output folder with the shards")->required();
   merge->callback([&] { action = [&] { return merge_command(merge_out, command); }; });

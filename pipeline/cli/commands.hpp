@@ -26,9 +26,9 @@ struct RerunOptions {
 struct SubmitOptions {
   RunOptions run;
   std::string engine = "slurm";
-  int max_array_size = 1000;
+  int max_array_size = 0; // 0: the site's MaxArraySize
   int cpus = 2;
-  std::string account, partition;
+  std::string account, partition, qos;
   std::vector<std::string> extra_lines;
 };
 [[nodiscard]] int submit_command(const SubmitOptions& options);

@@ -1,8 +1,10 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <optional>
+#include <thread>
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/cli/commands.hpp"
@@ -81,9 +83,21 @@ bool print_summary(const schedule::StudyResult& result, double wall_s) {
   return n_failed == 0 && result.people.empty();
 }
 
+// One process at a time makes the cohort file; the next makes the same bytes, or those of more
+// shards.
+void wait_for_cohort(cache::Claims& claims) {
+  const Context context = process_context();
+  for (bool said = false; !claims.take("cohort"); said = true) {
+    if (!said) std::fputs("another process makes the cohort file, waiting for it\n", stderr);
+    context.check_stop();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
 // `all_fine`: what the participant level of this command found, if it ran and printed it.
-int group_level(const graph::Study& study, const std::string& command,
-                std::optional<bool> all_fine) {
+int group_level(const graph::Study& study, const std::string& command, std::optional<bool> all_fine,
+                cache::Claims& claims) {
+  wait_for_cohort(claims);
   graph::CohortRequest request;
   request.out = study.out;
   request.command = command;
@@ -158,6 +172,9 @@ int run_command(const RunOptions& options, const std::string& command) {
     std::fputs(graph::plan_text(plan).c_str(), stdout);
     return exit_ok;
   }
+  const std::filesystem::path own = study->out / ".boldmill";
+  schedule::write_asked(own / "asked", study->asked);
+  cache::Claims claims(own / "claims");
   std::optional<bool> all_fine;
   if (options.level != "group") {
     const graph::Plan plan = graph::make_plan(*study, true, false);
@@ -166,6 +183,11 @@ int run_command(const RunOptions& options, const std::string& command) {
     execution.budget_bytes = budget_of(options);
     execution.stop_on_first_failure = options.stop_on_first_failure;
     execution.stop = context.stop;
+    schedule::Journal journal(own / "journal",
+                              {study->header.config_sha256, study->index.sessions.size()});
+    claims.renew_also(journal.file());
+    execution.claims = &claims;
+    execution.journal = &journal;
     schedule::StudyResult result;
     {
       Progress progress(options.progress, options.verbosity);
@@ -174,6 +196,7 @@ int run_command(const RunOptions& options, const std::string& command) {
       };
       result = schedule::run_study(*study, plan, execution);
     }
+    if (!result.fatal) journal.end();
     all_fine = print_summary(result, graph::wall_s() - begun);
     if (result.fatal) throw Error(result.fatal->kind, result.fatal->message);
     if (result.interrupted)
@@ -182,7 +205,7 @@ int run_command(const RunOptions& options, const std::string& command) {
     if (options.stop_on_first_failure && !*all_fine) return exit_some_failed;
   }
   if (options.level == "participant") return *all_fine ? exit_ok : exit_some_failed;
-  return group_level(*study, command, all_fine);
+  return group_level(*study, command, all_fine, claims);
 }
 
 int plan_command(const RunOptions& options, const std::string& format) {

@@ -1,9 +1,9 @@
 #include "pipeline/cli/run_options.hpp"
 
-#include <charconv>
 #include <thread>
 
 #include "pipeline/cli/process.hpp"
+#include "pipeline/cli/shard_option.hpp"
 
 namespace boldmill::cli {
 namespace {
@@ -17,26 +17,6 @@ void shortcut(CLI::App& app, RunOptions& options, const std::string& flag, const
          flag, [&options, key](const std::string& value) { options.shortcuts[key] = value; },
          help + " (" + key + ")")
       ->group("Processing");
-}
-
-// "I/N", 0-based I.
-void parse_shard(const std::string& text, graph::StudyRequest& request) {
-  if (text.empty()) return;
-  const std::size_t slash = text.find('/');
-  std::size_t index = 0;
-  std::size_t count = 0;
-  const char* end = text.data() + text.size();
-  const auto first =
-      std::from_chars(text.data(), text.data() + std::min(slash, text.size()), index);
-  const auto second = slash == std::string::npos
-                          ? std::from_chars_result{end, std::errc::invalid_argument}
-                          : std::from_chars(text.data() + slash + 1, end, count);
-  if (slash == std::string::npos || first.ec != std::errc{} || first.ptr != text.data() + slash ||
-      second.ec != std::errc{} || second.ptr != end || index >= count) {
-    throw Error(ErrorKind::usage, "--shard: found " + text + ", expected I/N with 0 <= I < N");
-  }
-  request.shard = index;
-  request.n_shards = count;
 }
 
 } // namespace
@@ -141,7 +121,9 @@ void add_run_options(CLI::App& app, RunOptions& options, bool with_level) {
       ->group("Execution");
   app.add_option("-w,--work-dir", options.work_dir, "cache of estimates, default OUT/.boldmill")
       ->group("Execution");
-  app.add_option("--shard", options.shard, "I/N: every N-th participant from I (0-based)")
+  app.add_option("--shard", options.shard,
+                 "I/N: every N-th participant from I (0-based); auto: this task of a job array of "
+                 "Slurm, SGE or LSF; auto/N: of N tasks (PBS)")
       ->group("Execution");
   app.add_option(
          "--write-volumes", options.write_volumes,
@@ -215,7 +197,9 @@ graph::StudyRequest request_of(const RunOptions& options, const std::string& com
   if (!options.bids_filter_file.empty()) {
     request.index.selection.filter = bids::read_bids_filter(options.bids_filter_file);
   }
-  parse_shard(options.shard, request);
+  const Shard shard = parse_shard(options.shard, process_environment);
+  request.shard = shard.index;
+  request.n_shards = shard.count;
   request.force = options.force;
   request.write_volumes = options.write_volumes;
   request.output_spaces = options.output_spaces;

@@ -161,12 +161,15 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
   bids::IndexOptions options = request.index;
   if (options.selection.tasks.empty()) options.selection.tasks = request.config.input.task_id;
   bids::BidsIndex index = bids::index_dataset(dataset_root(request.bids_dir), options, context);
+  std::vector<std::string> asked;
+  for (const auto& session : index.sessions) asked.push_back(session.id);
   bids::keep_shard(index, request.shard, request.n_shards);
   const fs::path work = request.work_dir.empty() ? request.out / ".boldmill" : request.work_dir;
 
   auto study = std::make_unique<Study>();
   study->config = request.config;
   study->index = std::move(index);
+  study->asked = std::move(asked);
   study->out = request.out;
   study->force = request.force;
   study->write_volumes = request.write_volumes;

@@ -404,17 +404,16 @@ void write_person(const Study& study, const bids::ParticipantSession& session,
   store::write_shard(study.shard_path(session), study.header, person);
 }
 
-bool shard_is_current(const Study& study, const bids::ParticipantSession& session) {
-  if (study.force) return false;
+bool shard_is_current(const Study& study, const bids::ParticipantSession& session, Accept accept) {
+  if (study.force && accept == Accept::whole) return false;
   const auto path = study.shard_path(session);
   std::error_code code;
   if (!std::filesystem::exists(path, code)) return false;
   const auto current = capture([&] {
     const auto [header, person] = store::read_shard(path);
     if (!store::header_difference(header, study.header).empty()) return false;
-    // A run that failed is tried again: the cause may have been the machine.
     for (const store::RunRecord& run : person.runs) {
-      if (run.status == "failed") return false;
+      if (run.status == "failed" && accept == Accept::whole) return false;
     }
     const std::string key = person_key(study, session);
     return std::any_of(person.stages.begin(), person.stages.end(),

@@ -21,7 +21,11 @@ struct PersonInputs {
 void write_person(const Study& study, const bids::ParticipantSession& session,
                   const store::PersonRecord& person);
 
+// A shard with a failed run is made again by the next command (the cause may have been the
+// machine), but not by a process that waited for another of the same command.
+enum class Accept { whole, failed_runs };
 // True when a shard of exactly this configuration, build and inputs exists.
-[[nodiscard]] bool shard_is_current(const Study& study, const bids::ParticipantSession& session);
+[[nodiscard]] bool shard_is_current(const Study& study, const bids::ParticipantSession& session,
+                                    Accept accept = Accept::whole);
 
 } // namespace boldmill::graph

@@ -82,6 +82,7 @@ struct Study {
   config::Config config;
   taxonomy::Taxonomy taxonomy;
   bids::BidsIndex index;
+  std::vector<std::string> asked; // ids of all participant-sessions, those of other shards too
   std::filesystem::path out;
   TargetSpace target;
   store::CohortHeader header;

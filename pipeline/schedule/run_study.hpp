@@ -1,16 +1,12 @@
 // Executes a study's plan: each node becomes a task of the scheduler.
 #pragma once
 
+#include "pipeline/cache/claim.hpp"
 #include "pipeline/graph/plan.hpp"
+#include "pipeline/schedule/journal.hpp"
 #include "pipeline/schedule/scheduler.hpp"
 
 namespace boldmill::schedule {
-
-struct RunLine {
-  std::string run_id;
-  std::string status; // "ok", "warning", "excluded", "failed"
-  std::string reason;
-};
 
 struct StudyResult {
   std::vector<RunLine> runs;   // of every participant-session, in plan order
@@ -27,6 +23,10 @@ struct StudyOptions {
   bool stop_on_first_failure = false;
   std::stop_token stop;
   std::function<void(const graph::PlanNode&, const Event&)> on_event;
+  // With claims, what another process works on is left to it, and waited for at the end: the result
+  // has every participant-session whoever made it. Null: this process is alone.
+  cache::Claims* claims = nullptr;
+  Journal* journal = nullptr; // null: nothing is said of the progress
 };
 
 // The plan must hold participants' nodes only (the cohort is a step of its own, see graph/cohort).

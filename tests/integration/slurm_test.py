@@ -1,0 +1,53 @@
+"""`submit` on a real Slurm of three nodes: one node loses its power, one job is preempted, and the cohort has the bytes of one run.
+A short form of benchmarks/scale."""
+import json
+import os
+import sys
+import time
+
+import slurm
+from support import FAST, PROGRAM, Scratch, check, leftovers, run, same
+
+reason = slurm.why_not()
+if reason:
+    print(f"no Slurm here: {reason}")
+    sys.exit(77)
+with Scratch() as scratch:
+    bids = scratch.simulate("bids", 8)
+    one = scratch.path("one")
+    code, text = run(bids, one, "all", "--nprocs", "2", "--progress", "none", *FAST)
+    check(code in (0, 1), text)
+    with slurm.Slurm() as cluster:
+        out = scratch.path("out")
+        done, text = run("submit", bids, out, "--cpus", "1", *FAST, env=cluster.env)
+        check(done == 0, text)
+        print(text.strip())
+        with open(os.path.join(out, ".boldmill", "submit", "participant.sbatch")) as f:
+            script = f.read()
+        check("#SBATCH --array=0-7" in script and "#SBATCH --requeue" in script and "#SBATCH --signal=B:TERM@60" in script, script)
+        started = cluster.wait(60, lambda states: sum(s == "RUNNING" for s in states.values()) >= 3)
+        check(started, f"nothing runs: {cluster.states()}")
+        time.sleep(1.0)
+        n = cluster.kill_node("n1")
+        print(f"n1 lost its power, {n} processes with it")
+        hurry = cluster.call("sbatch", "--parsable", "-p", "high", "-w", "n2", "-n", "2", "-o", "/dev/null", "--wrap", "sleep 3").strip()
+        time.sleep(8.0)
+        _, text = run("status", out, "--json")
+        middle = json.loads(text)
+        print({k: len(v) if isinstance(v, list) else v for k, v in middle.items()})
+        check(middle["asked"] == 8, middle)
+        over = cluster.wait(300, lambda states: all(s in ("COMPLETED", "FAILED", "CANCELLED") for s in states.values()))
+        check(over, f"not over after 300 s: {cluster.states()}")
+        print(cluster.states())
+        check(cluster.states()[hurry] == "COMPLETED", "the preempting job did not run")
+    with open(os.path.join(out, "logs", [n for n in os.listdir(os.path.join(out, "logs")) if "group" in n][0])) as f:
+        group = f.read()
+    check(os.path.exists(os.path.join(out, "cohort.h5")), group)
+    same(os.path.join(one, "cohort.h5"), os.path.join(out, "cohort.h5"))
+    _, text = run("status", out, "--json")
+    after = json.loads(text)
+    check(len(after["done"]) == 8 and not after["pending"] and not after["running"], after)
+    # What a dead node left half-written in a folder nobody came back to may stay for a day; here all is one machine.
+    run(bids, out, "all", "--progress", "none", *FAST, expect=code)
+    check(not leftovers(out), f"leftovers: {leftovers(out)}")
+print("ok")
