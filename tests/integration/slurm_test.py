@@ -2,11 +2,39 @@
 A short form of benchmarks/scale."""
 import json
 import os
+import subprocess
 import sys
 import time
 
 import slurm
-from support import FAST, PROGRAM, Scratch, check, leftovers, run, same
+from support import FAST, PROGRAM, SOURCE, Scratch, check, leftovers, run, same
+
+
+
+def readme_lines():
+    """The commands of the README's section on clusters, as written."""
+    with open(os.path.join(SOURCE, "README.md")) as f:
+        section = f.read().split("<!-- tests/integration/slurm_test.py runs this -->\n")[1]
+    return [line.strip() for line in section.split("\n\n")[0].splitlines()]
+
+
+def settings():
+    """The fast settings of the tests as a configuration file."""
+    out = {}
+    for item in FAST[1:]:
+        key, value = item.split("=")
+        section, name = key.split(".")
+        out.setdefault(section, {})[name] = json.loads(f"[{value}]" if "," in value else value)
+    return json.dumps(out)
+
+
+def shell(text, scratch, cluster, bids, out):
+    env = dict(cluster.env, BIDS=bids, OUT=out, PROGRAM=PROGRAM)
+    script = 'set -e\nboldmill() { "$PROGRAM" "$@"; }\n' + text
+    done = subprocess.run(["bash", "-c", script], cwd=scratch.path(), env=env, capture_output=True, text=True, timeout=300)
+    check(done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
 
 reason = slurm.why_not()
 if reason:
@@ -19,9 +47,12 @@ with Scratch() as scratch:
     check(code in (0, 1), text)
     with slurm.Slurm() as cluster:
         out = scratch.path("out")
-        done, text = run("submit", bids, out, "--cpus", "1", *FAST, env=cluster.env)
-        check(done == 0, text)
-        print(text.strip())
+        lines = readme_lines()
+        check(len(lines) >= 5 and any("submit" in line and "dry-run" not in line for line in lines), lines)
+        with open(scratch.path("lab.json"), "w") as f:
+            f.write(settings())
+        text = shell("\n".join(line.replace("less ", "ls ") for line in lines[:4]), scratch, cluster, bids, out)
+        print(text[-200:].strip())
         with open(os.path.join(out, ".boldmill", "submit", "participant.sbatch")) as f:
             script = f.read()
         check("#SBATCH --array=0-7" in script and "#SBATCH --requeue" in script and "#SBATCH --signal=B:TERM@60" in script, script)
@@ -40,6 +71,8 @@ with Scratch() as scratch:
         check(over, f"not over after 300 s: {cluster.states()}")
         print(cluster.states())
         check(cluster.states()[hurry] == "COMPLETED", "the preempting job did not run")
+        text = shell("\n".join(line.replace("less ", "cat ") for line in lines[4:]), scratch, cluster, bids, out)
+        check("all done, cohort.h5 is there" in text, text)
     with open(os.path.join(out, "logs", [n for n in os.listdir(os.path.join(out, "logs")) if "group" in n][0])) as f:
         group = f.read()
     check(os.path.exists(os.path.join(out, "cohort.h5")), group)
