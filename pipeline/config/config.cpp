@@ -226,6 +226,10 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
     errors.push_back("files.atlas: found " + atlas->second.name +
                      ", expected input.file_format = \"cifti\" with it");
   }
+  if (cifti && !config.voxels.regressors.empty()) {
+    errors.push_back("voxels.regressors: found " + Json(config.voxels.regressors).dump() +
+                     " with input.file_format = \"cifti\", expected none: they are images");
+  }
   const auto& regional = config.regional;
   if ((has(regional.measures, "graph") || has(regional.measures, "modularity")) &&
       !has(config.connectivity.kinds, regional.graph_kind)) {

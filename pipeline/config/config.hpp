@@ -235,21 +235,29 @@ struct VoxelParams {
   bool despike = false;
   double smoothing_mm = 0.0;
   bool quality_of_derivatives = false;
+  std::vector<std::string> regressors;
   bool operator==(const VoxelParams&) const = default;
 };
 template <class P, class F>
 void for_each_field(P& params, F&& visit)
   requires std::is_same_v<std::remove_const_t<P>, VoxelParams>
 {
-  auto& [despike, smoothing_mm, quality_of_derivatives] = params;
+  auto& [despike, smoothing_mm, quality_of_derivatives, regressors] = params;
   visit("despike", despike, "", "spikes of voxels are pulled in (see despike)", Limits{});
-  visit("smoothing_mm", smoothing_mm, "mm",
-        "FWHM of a Gaussian over the image; 0 is none. Region means of smoothed images",
-        Limits::between(0.0, 50.0));
+  visit(
+      "smoothing_mm", smoothing_mm, "mm",
+      "FWHM of a Gaussian over the brain's voxels, 0 outside; 0 is none. Region means of smoothed "
+      "images",
+      Limits::between(0.0, 50.0));
   visit("quality_of_derivatives", quality_of_derivatives, "",
         "of runs preprocessed elsewhere: DVARS before and after denoising, MRIQC's and AFNI's "
         "values and the carpet from their voxels, held in memory; without it what their table of "
         "confounds tells",
+        Limits{});
+  visit("regressors", regressors, "",
+        "series of every voxel's own that are removed with the confounds: images beside a "
+        "preprocessed series, on its grid, by how their names end, such as "
+        "desc-LFO_timeseries.nii.gz; a * stands for any text. Task models do not hold them",
         Limits{});
 }
 

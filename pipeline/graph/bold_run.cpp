@@ -33,10 +33,11 @@ void archive(cache::Archive& a, RunResult& r) {
     r.confound_metadata, r.series, r.coverage, r.warnings, r.notes);
 }
 
-void archive(cache::Archive& a, RunRegional& r) { a(r.values, r.missing); }
+void archive(cache::Archive& a, RunRegional& r) { a(r.values, r.missing, r.denoised); }
 
 namespace {
 
+constexpr const char* kTargetMask = "brain mask by linear interpolation"; // a part of a key
 constexpr int kFewestForSmoothness = 4; // volumes after the dummies
 
 struct Dummies {
@@ -116,7 +117,7 @@ Keys keys_of(const Study& study, const Opened& opened, const std::string& anatom
           std::to_string(framewise_displacement::kStage.version),
       {keys.motion, keys.coregistration, keys.slice_timing, keys.tissue});
   keys.result = cache::node_key(
-      extraction::kStage, params("extraction") + voxel_steps(study.config),
+      extraction::kStage, params("extraction") + voxel_steps(study.config) + kTargetMask,
       {keys.confounds, study.target.key, std::to_string(bold_resampling::kStage.version)});
   keys.quality =
       cache::node_key(run_quality::kStage,
@@ -152,6 +153,10 @@ Opened open_run(const Study& study, const bids::ParticipantSession& session,
                 const bids::BoldRun& run) {
   if (!run.file.problem.empty()) {
     throw Error(ErrorKind::input, run.file.path + ": " + run.file.problem);
+  }
+  if (!study.config.voxels.regressors.empty()) {
+    throw Error(ErrorKind::input, run.file.path + ": voxels.regressors stand beside preprocessed "
+                                                  "series, found a raw one");
   }
   const auto path = study.index.absolute(run.file);
   const image_io::NiftiHeader header = image_io::read_header(path);
@@ -222,10 +227,17 @@ public:
     });
     if (wants_voxel_measures(c_)) {
       out_.stages.push_back({"regional", kRegionalVersion, keys.regional});
-      out_.regional = study_.cache.value<RunRegional>(keys.regional, [&] {
+      std::optional<VoxelMeasures> found;
+      const auto of_voxels = [&]() -> const VoxelMeasures& {
         need_native(opened, keys);
-        return timed(out_.resources, "regional", run_.run_id, [&] { return regional(); });
-      });
+        if (!found) found = measure_voxels();
+        return *found;
+      };
+      out_.regional =
+          study_.cache.value<RunRegional>(keys.regional, [&] { return regional(of_voxels()); });
+      if (study_.write_volumes == "all") {
+        write_run_measures(study_, session_, run_, of_voxels(), native_->brain);
+      }
     }
     return std::move(out_);
   }
@@ -389,6 +401,7 @@ private:
       combine(opened, e);
       volumes.t2star_ms = &t2star_ms_;
     }
+    volumes.result = &out_.result;
     if (study_.write_volumes == "all") {
       volumes.start_s = correct_slices(e.dummies.n);
       volumes.bold = VolumeSource(bold());
@@ -448,10 +461,17 @@ private:
     return nearest;
   }
 
-  RunRegional regional() const {
-    const std::vector<std::size_t> voxels = indices_of(native_->brain);
-    const VoxelMeasures found = voxel_measures(gather_columns(native_->series, voxels),
-                                               native_->brain, out_.result, c_, context_);
+  // Of the run's own grid.
+  VoxelMeasures measure_voxels() {
+    return timed(out_.resources, "regional", run_.run_id, [&] {
+      BrainVoxels voxels(gather_columns(native_->series, indices_of(native_->brain)),
+                         native_->brain, c_, context_);
+      voxels.denoise(out_.result);
+      return voxels.measures();
+    });
+  }
+
+  RunRegional regional(const VoxelMeasures& found) const {
     const std::vector<std::int64_t> position = positions_in(native_->brain);
     const std::vector<std::int64_t> nearest = nearest_in_brain(*estimates_);
     std::vector<std::int64_t> at(study_.target.grid.n_voxels(), -1);
@@ -467,8 +487,10 @@ private:
   void add_series(const Estimates& e, RunResult& result) {
     const TargetSpace& target = study_.target;
     const PointMap to_ref = target_to_ref(e);
+    const Mask brain =
+        resample_mask(e.mask.mask, target.grid, to_ref, context_); // as it is written
     std::vector<std::uint8_t> covered;
-    for (const std::int64_t v : nearest_in_brain(e)) covered.push_back(v < 0 ? 0 : 1);
+    for (const std::size_t v : target.voxels) covered.push_back(brain.data[v]);
     GridRegions::Sets sets;
     for (const RegionSet& set : target.sets) sets.push_back(set.regions);
     RegionSeries regions(sets, {&target.grid, &target.voxels}, covered, bold().n_volumes, c_);
@@ -514,7 +536,7 @@ private:
 std::string voxel_steps(const config::Config& config) {
   std::string text;
   if (config.voxels.smoothing_mm > 0.0) {
-    text += "smoothing mirrored" + config::Json(config.voxels.smoothing_mm).dump();
+    text += "smoothing in the mask, mirrored" + config::Json(config.voxels.smoothing_mm).dump();
   }
   if (config.voxels.despike) {
     text += "despike" + std::to_string(despike::kStage.version) +
@@ -563,11 +585,14 @@ std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {
   measuring = std::max(measuring, compcor::peak_bytes({shape.n_volumes, in_brain}, c.compcor));
   measuring = std::max(measuring, quality_bytes(shape, c));
   if (wants_voxel_measures(c)) {
-    measuring = std::max(measuring, in_brain * shape.n_volumes * sizeof(float) +
-                                        voxel_measures_bytes(in_brain, shape.n_volumes, c));
+    measuring = std::max(measuring, brain_voxels_bytes(in_brain, shape.n_volumes, c));
   }
   measuring = std::max(measuring, region_series_bytes(study.target, 1.0, shape.n_volumes, c));
   work = std::max(work, series + resampling + measuring);
+  if (study.write_volumes == "all") {
+    const std::size_t written = std::max(in_brain, largest_output_voxels(study));
+    work = std::max(work, series + resampling + brain_voxels_bytes(written, shape.n_volumes, c));
+  }
   if (shape.n_echoes > 1) {
     work = std::max(work, series + resampling +
                               multi_echo::peak_bytes(

@@ -49,6 +49,9 @@ struct RunQuality {
 struct RunRegional {
   std::map<std::string, std::vector<std::vector<double>>> values; // by measure and set: R
   std::string missing; // why measures are missing, "" when none is
+  // By set: T x R as nuisance_regression gives them. Only with voxels.regressors, which have to be
+  // removed from voxels before these are averaged.
+  std::vector<Eigen::MatrixXf> denoised;
 };
 
 struct RunOutput {

@@ -26,6 +26,36 @@ bool is_shard(const fs::directory_entry& entry) {
          entry.path().filename().string().starts_with("sub-");
 }
 
+config::Json config_of(const store::CohortReader& cohort) {
+  const auto c = config::Json::parse(cohort.header().config_json, nullptr, false);
+  return c.is_object() ? c : config::Json::object();
+}
+
+template <class Add>
+void add_optional_denoising(const store::CohortReader& cohort, Add&& add) {
+  const config::Json c = config_of(cohort);
+  if (c.value("/motion_filter/type"_json_pointer, "none") != "none") add(motion_filter::kStage);
+  if (c.value("/voxels/despike"_json_pointer, false)) add(despike::kStage);
+}
+
+template <class Add>
+void add_optional_measures(const store::CohortReader& cohort, Add&& add) {
+  const config::Json c = config_of(cohort);
+  const auto lists = [&c](const config::Json::json_pointer& list, const char* item) {
+    const config::Json found = c.value(list, config::Json::array());
+    return std::find(found.begin(), found.end(), config::Json(item)) != found.end();
+  };
+  const auto kinds = "/connectivity/kinds"_json_pointer;
+  const auto measures = "/regional/measures"_json_pointer;
+  if (lists(kinds, "tangent")) add(tangent::kStage);
+  if (lists(kinds, "sliding_window")) add(sliding_window::kStage);
+  if (lists(measures, "alff") || lists(measures, "falff")) add(alff::kStage);
+  if (lists(measures, "reho")) add(reho::kStage);
+  if (lists(measures, "graph")) add(graph_measures::kStage);
+  if (lists(measures, "modularity")) add(modularity::kStage);
+  if (!cohort.qc_fc().empty()) add(qc_fc::kStage);
+}
+
 } // namespace
 
 std::vector<std::string> method_references(const store::CohortReader& cohort) {
@@ -64,10 +94,12 @@ std::vector<std::string> method_references(const store::CohortReader& cohort) {
   add(framewise_displacement::kStage);
   add(dvars::kStage);
   add(confounds::kStage);
+  add_optional_denoising(cohort, add);
   add(nuisance_regression::kStage);
   add(circuit_regions::kStage);
   add(label_atlas::kStage);
   add(correlation::kStage);
+  add_optional_measures(cohort, add);
   if (recorded(glm::kStage)) {
     add(task_design::kStage);
     add(glm::kStage);

@@ -2,17 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
+#include <optional>
 
-#include "pipeline/bids/metadata.hpp"
-#include "pipeline/bids/text.hpp"
+#include "pipeline/graph/denoised_images.hpp"
 #include "pipeline/graph/dense_run.hpp"
+#include "pipeline/graph/derived_inputs.hpp"
 #include "pipeline/graph/given_confounds.hpp"
 #include "pipeline/graph/quality_of_run.hpp"
 #include "pipeline/graph/region_series.hpp"
 #include "pipeline/graph/regional.hpp"
 #include "pipeline/graph/run_gates.hpp"
 #include "pipeline/graph/target_space.hpp"
+#include "pipeline/graph/voxel_regressors.hpp"
 #include "pipeline/image_io/columns.hpp"
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/core/interpolate.hpp"
@@ -21,108 +22,7 @@
 namespace boldmill::graph {
 namespace {
 
-constexpr StageInfo kStage{.name = "derived_run",
-                           .version = 2,
-                           .summary = "series and confounds of a run preprocessed elsewhere",
-                           .references = {}};
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-
-// As given, with the digest that enters the key.
-struct Input {
-  std::filesystem::path path;
-  store::InputRecord record;
-};
-
-Input input_of(const Study& study, const std::string& name, const std::filesystem::path& root,
-               const bids::BidsFile& file) {
-  const auto path = root / file.path;
-  const auto digest = study.digests.of(path);
-  std::error_code code;
-  const bool dataset = std::filesystem::equivalent(root, study.index.root, code);
-  const std::string shown = dataset ? file.path : "derivatives:" + name + "/" + file.path;
-  return {path, {shown, digest.bytes, digest.sha256}};
-}
-
-bool is_dense(const Study& study) { return study.config.input.file_format == "cifti"; }
-
-struct Opened {
-  Input bold, mask, confounds;
-  std::optional<Input> aroma{};
-  std::optional<Input> sidecar{}; // of the confounds
-  image_io::NiftiHeader header{};
-  double tr_s = 0.0;
-  double start_s = kNaN; // StartTime: what moment of a volume slices were brought to
-  std::vector<std::string> warnings{};
-};
-
-// The sidecar beside the series; older generations have none, or one without a repetition time.
-bids::Sidecar sidecar_of(const DerivedSource& source, const bids::BidsFile& bold) {
-  std::string json = bold.path;
-  json = json.substr(0, json.size() - bold.extension.size()) + ".json";
-  std::error_code code;
-  if (!std::filesystem::exists(source.index->root / json, code)) return {};
-  return bids::make_sidecar(bold.path, {json}, bids::read_json_object(source.index->root, json));
-}
-
-Opened open_derived(const Study& study, const DerivedSource& source) {
-  std::string missing;
-  for (const std::string& what : source.files.missing) {
-    if (what.find("no reference (boldref)") != std::string::npos) continue; // not needed
-    if (is_dense(study) && what.find("no confounds") == std::string::npos) continue;
-    missing += (missing.empty() ? "" : "; ") + what;
-  }
-  const auto& files = source.files;
-  if (is_dense(study) && !files.dense) {
-    missing +=
-        std::string(missing.empty() ? "" : "; ") + "no dense series (space-fsLR .dtseries.nii)";
-  }
-  if (!missing.empty()) throw Error(ErrorKind::input, source.index->name + ": " + missing);
-  const auto input = [&](const bids::BidsFile& file) {
-    return input_of(study, source.index->name, source.index->root, file);
-  };
-  const bids::BidsFile& bold = is_dense(study) ? *files.dense : *files.bold;
-  Opened opened{input(bold), is_dense(study) ? Input{} : input(*files.mask),
-                input(*files.confounds)};
-  if (files.confounds_json) opened.sidecar = input(*files.confounds_json);
-  if (source.aroma) {
-    opened.aroma = input_of(study, source.aroma_name, source.aroma_root, *source.aroma);
-  }
-  if (is_dense(study)) {
-    const image_io::DenseShape shape = image_io::read_dense_shape(opened.bold.path);
-    opened.header.n_volumes = static_cast<int>(shape.n_volumes);
-    opened.header.tr_s = shape.tr_s;
-  } else {
-    opened.header = image_io::read_header(opened.bold.path);
-  }
-  if (opened.header.n_volumes < 2) {
-    throw Error(ErrorKind::input, opened.bold.record.path + ": found " +
-                                      std::to_string(opened.header.n_volumes) +
-                                      " volume, expected a 4-D series");
-  }
-  const bids::Sidecar sidecar = sidecar_of(source, bold);
-  const auto tr = bids::resolve_repetition_time(sidecar, opened.header.tr_s);
-  if (sidecar.values && sidecar.values->contains("StartTime")) {
-    const auto& start = (*sidecar.values)["StartTime"];
-    if (start.is_number()) opened.start_s = start.get<double>();
-  }
-  opened.tr_s = tr.tr_s;
-  if (!tr.warning.empty()) opened.warnings.push_back(tr.warning);
-  return opened;
-}
-
-std::string key_of(const Study& study, const Opened& opened) {
-  const config::Json c = config::to_json(study.config);
-  std::string text = c["extraction"].dump() + c["input"]["dummy_scans"].dump() +
-                     c["framewise_displacement"].dump() + config::Json(opened.tr_s).dump() +
-                     config::Json(opened.start_s).dump();
-  text += voxel_steps(study.config);
-  return cache::node_key(
-      kStage, text,
-      {opened.bold.record.sha256, opened.mask.record.sha256, opened.confounds.record.sha256,
-       opened.aroma ? opened.aroma->record.sha256 : std::string(),
-       opened.sidecar ? opened.sidecar->record.sha256 : std::string(),
-       is_dense(study) ? study.config.files.at("atlas").sha256 : std::string(), study.target.key});
-}
 
 std::string quality_key_of(const Study& study, const std::string& result) {
   const config::Json c = config::to_json(study.config);
@@ -199,7 +99,7 @@ Eigen::VectorXd column_or_nan(const RunResult& run, const char* name) {
 
 class DerivedChain {
 public:
-  DerivedChain(const Study& study, const bids::BoldRun& run, const Opened& opened,
+  DerivedChain(const Study& study, const bids::BoldRun& run, const DerivedInputs& opened,
                const Context& context)
       : study_(study), c_(study.config), run_(run), opened_(opened), context_(context) {}
 
@@ -217,27 +117,48 @@ public:
       add_dense_series(study_, opened_.bold.path, result, context_);
       return result;
     }
-    const Mask mask = read_mask();
-    compare_with_template(mask, result);
-    read_series(mask, result);
+    compare_with_template(mask(), result);
+    read_series(result);
     note_gaps(study_, result);
     return result;
   }
 
+  // Measures of voxels, and of regions what has to be denoised by voxels.
   RunRegional regional(const RunResult& result) {
-    if (is_dense(study_)) return {{}, "found a CIFTI series, expected voxels"};
-    const Mask mask = read_mask();
-    Eigen::MatrixXf columns =
-        image_io::read_columns(opened_.bold.path, indices_of(mask), 0, context_);
-    const VoxelMeasures found = voxel_measures(std::move(columns), mask, result, c_, context_);
-    const auto sets = regions_on(study_, mask.grid, context_);
-    return regional_of(found, *sets, positions_in(mask), c_.extraction.min_coverage);
+    if (is_dense(study_)) return {{}, "found a CIFTI series, expected voxels", {}};
+    BrainVoxels& voxels = denoised_voxels(result);
+    const auto sets = regions_on(study_, mask().grid, context_);
+    RunRegional out =
+        regional_of(voxels.measures(), *sets, positions_in(mask()), c_.extraction.min_coverage);
+    if (!c_.voxels.regressors.empty() && voxels.design() != nullptr) {
+      out.denoised = region_series_of(voxels, *sets, context_);
+    }
+    return out;
   }
+
+  // desc-denoised_bold and the maps. Uses the voxels up.
+  void write_volumes(const DerivativeFolder& folder, const std::string& entities,
+                     const RunResult& result) {
+    if (is_dense(study_)) return;
+    BrainVoxels& voxels = denoised_voxels(result);
+    DerivedImages images{&folder, entities, opened_.header.space_code, {}};
+    if (images.space_code == 0) images.space_code = 2;
+    images.sidecar = {{"TaskName", run_.task},
+                      {"SpatialReference", study_.target.name},
+                      {"Sources", {uri_of(opened_.bold)}}};
+    write_measures(voxels.measures(), mask(), images);
+    write_denoised(voxels, mask(), result, c_, images, context_);
+  }
+
+  void release_voxels() { voxels_.reset(); }
 
   // Everything that a run of our own has; which tissue a voxel is we do not know.
   RunQuality quality(const RunResult& result) {
     NativeRun native;
-    native.brain = read_mask();
+    native.brain = mask();
+    for (const DerivedInput& each : opened_.regressors) {
+      native.regressors.push_back(read_regressor(each));
+    }
     native.series = image_io::read_series(opened_.bold.path, context_, {.nonfinite_to_zero = true});
     native.series.tr_s = result.tr_s;
     native.tissue = LabelImage(native.brain.grid, 0);
@@ -267,6 +188,44 @@ private:
     result.mean_fd_mm =
         mean_after(column_or_nan(result, "framewise_displacement"), result.n_dummies);
     result.mean_std_dvars = mean_after(column_or_nan(result, "std_dvars"), result.n_dummies);
+  }
+
+  [[nodiscard]] static std::string uri_of(const DerivedInput& input) {
+    const std::string& path = input.record.path;
+    const std::string prefix = "derivatives:";
+    if (!path.starts_with(prefix)) return "bids:raw:" + path; // the dataset is the derivatives
+    const std::size_t slash = path.find('/');
+    return "bids:" + path.substr(prefix.size(), slash - prefix.size()) + ":" +
+           path.substr(slash + 1);
+  }
+
+  [[nodiscard]] Eigen::MatrixXf read_regressor(const DerivedInput& input) {
+    return read_voxel_regressor(input.path, input.record.path, mask(), opened_.header.n_volumes,
+                                context_);
+  }
+
+  [[nodiscard]] bool wants_columns() const {
+    return wants_voxels(c_) || study_.write_volumes == "all";
+  }
+
+  const Mask& mask() {
+    if (!mask_) mask_ = read_mask();
+    return *mask_;
+  }
+
+  // The voxels as read_series left them, or read anew.
+  BrainVoxels& denoised_voxels(const RunResult& result) {
+    if (denoised_) return *voxels_;
+    if (!voxels_) {
+      voxels_.emplace(image_io::read_columns(opened_.bold.path, indices_of(mask()), 0, context_),
+                      mask(), c_, context_);
+    }
+    for (const DerivedInput& each : opened_.regressors) {
+      voxels_->add_regressor(read_regressor(each));
+    }
+    voxels_->denoise(result);
+    denoised_ = true;
+    return *voxels_;
   }
 
   [[nodiscard]] Mask read_mask() const {
@@ -306,28 +265,57 @@ private:
     result.norm_dice = overlap;
   }
 
-  void read_series(const Mask& mask, RunResult& result) {
-    const auto sets = regions_on(study_, mask.grid, context_);
-    VoxelSums sums(mask.grid.n_voxels(), result.n_dummies);
-    RegionSeries regions(*sets, {&mask.grid, nullptr}, mask.data, result.n_volumes, c_);
+  // One pass over the file for everything that wants its voxels.
+  void read_series(RunResult& result) {
+    const auto sets = regions_on(study_, mask().grid, context_);
+    const std::vector<std::size_t> voxels = indices_of(mask());
+    VoxelSums sums(mask().grid.n_voxels(), result.n_dummies);
+    const bool despiked = wants_columns() && c_.voxels.despike; // once for all that want it
+    RegionSeries regions(*sets, {&mask().grid, nullptr, despiked}, mask().data, result.n_volumes,
+                         c_);
+    std::optional<image_io::ColumnCollector> columns;
+    if (wants_columns()) columns.emplace(voxels, mask().grid.n_voxels(), result.n_volumes);
     const image_io::ReadReport seen = image_io::for_each_block(
         opened_.bold.path, context_, [&](const image_io::SeriesBlock& block) {
           sums.add(block);
-          regions.add(block.volume, block.begin, block.values);
+          if (columns) columns->add(block, context_);
+          if (!despiked) regions.add(block.volume, block.begin, block.values);
         });
     if (seen.n_nonfinite > 0) {
       result.notes.push_back(std::to_string(seen.n_nonfinite) +
                              " voxel values are NaN or infinite, left out");
     }
-    regions.finish(result.n_dummies, context_, result);
-    result.tsnr = sums.median_tsnr(mask, result.n_volumes);
+    if (columns) voxels_.emplace(columns->take(), mask(), c_, context_);
+    if (despiked) {
+      voxels_->despike(result.n_dummies);
+      regions.finish(voxels_->columns(), voxels, context_, result);
+    } else {
+      regions.finish(result.n_dummies, context_, result);
+    }
+    result.tsnr = sums.median_tsnr(mask(), result.n_volumes);
+  }
+
+  // As nuisance_regression gives them, from voxels that are denoised.
+  std::vector<Eigen::MatrixXf> region_series_of(BrainVoxels& voxels, const GridRegions::Sets& sets,
+                                                const Context& context) {
+    const RegionSeries regions(sets, {&mask().grid, nullptr, true}, mask().data,
+                               opened_.header.n_volumes, c_);
+    std::vector<Eigen::MatrixXf> out =
+        regions.of_columns(voxels.columns(), indices_of(mask()), context);
+    for (Eigen::MatrixXf& series : out) {
+      nuisance_regression::finish_in_place(series, *voxels.design(), c_.nuisance_regression);
+    }
+    return out;
   }
 
   const Study& study_;
   const config::Config& c_;
   const bids::BoldRun& run_;
-  const Opened& opened_;
+  const DerivedInputs& opened_;
   const Context& context_;
+  std::optional<Mask> mask_;
+  std::optional<BrainVoxels> voxels_;
+  bool denoised_ = false;
 };
 
 // What can be told without the images: XCP-D's row.
@@ -402,39 +390,47 @@ std::string derived_run_key(const Study& study, const DerivedSource& source) {
   return key_of(study, open_derived(study, source));
 }
 
-RunOutput process_derived_run(const Study& study, const bids::BoldRun& run,
-                              const DerivedSource& source, const Context& context) {
-  const Opened opened = open_derived(study, source);
+RunOutput process_derived_run(const Study& study, const bids::ParticipantSession& session,
+                              const bids::BoldRun& run, const DerivedSource& source,
+                              const Context& context) {
+  const DerivedInputs opened = open_derived(study, source);
   const std::string key = key_of(study, opened);
   const std::string quality_key = quality_key_of(study, key);
+  DerivedChain chain(study, run, opened, context);
   RunOutput out;
-  for (const Input* input : {&opened.bold, &opened.mask, &opened.confounds}) {
-    if (!input->record.path.empty()) out.inputs.push_back(input->record);
-  }
-  if (opened.aroma) out.inputs.push_back(opened.aroma->record);
-  if (opened.sidecar) out.inputs.push_back(opened.sidecar->record);
-  out.stages.push_back({std::string(kStage.name), kStage.version, key});
+  out.inputs = opened.records();
+  out.stages.push_back({std::string(kDerivedStage.name), kDerivedStage.version, key});
   out.stages.push_back(
       {std::string(run_quality::kStage.name), run_quality::kStage.version, quality_key});
   out.result = study.cache.value<RunResult>(key, [&] {
-    return timed(out.resources, kStage.name, run.run_id,
-                 [&] { return DerivedChain(study, run, opened, context).compute(); });
+    return timed(out.resources, kDerivedStage.name, run.run_id, [&] { return chain.compute(); });
   });
+  if (wants_voxels(study.config)) {
+    const std::string regional_key = regional_key_of(study, key);
+    out.stages.push_back({"regional", kRegionalVersion, regional_key});
+    out.regional = study.cache.value<RunRegional>(regional_key, [&] {
+      return timed(out.resources, "regional", run.run_id,
+                   [&] { return chain.regional(out.result); });
+    });
+  }
+  if (study.write_volumes == "all") {
+    const DerivativeFolder folder(study, session, "func", run.run_id);
+    std::string entities = "_space-" + space_label(study.target.space);
+    const std::string& resolution = source.files.resolution;
+    if (!resolution.empty()) entities += "_res-" + resolution;
+    timed(out.resources, "write_volumes", run.run_id, [&] {
+      chain.write_volumes(folder, entities, out.result);
+      return true;
+    });
+  }
+  chain.release_voxels();
   out.quality = study.cache.value<RunQuality>(quality_key, [&] {
     if (!study.config.voxels.quality_of_derivatives || is_dense(study)) {
       return quality_of_table(out.result, study.config, context);
     }
     return timed(out.resources, run_quality::kStage.name, run.run_id,
-                 [&] { return DerivedChain(study, run, opened, context).quality(out.result); });
+                 [&] { return chain.quality(out.result); });
   });
-  if (wants_voxel_measures(study.config)) {
-    const std::string regional_key = regional_key_of(study, key);
-    out.stages.push_back({"regional", kRegionalVersion, regional_key});
-    out.regional = study.cache.value<RunRegional>(regional_key, [&] {
-      return timed(out.resources, "regional", run.run_id,
-                   [&] { return DerivedChain(study, run, opened, context).regional(out.result); });
-    });
-  }
   return out;
 }
 
@@ -444,9 +440,11 @@ std::size_t derived_run_peak_bytes(const Study& study, const RunShape& shape) {
   const auto& c = study.config;
   const std::size_t in_brain = shape.n_voxels / 3;
   std::size_t work = region_series_bytes(study.target, finer, shape.n_volumes, c);
-  if (wants_voxel_measures(c)) {
-    work = std::max(work, image_io::columns_bytes(in_brain, shape.n_volumes) +
-                              voxel_measures_bytes(in_brain, shape.n_volumes, c));
+  if (wants_voxels(c) || study.write_volumes == "all") {
+    // The columns beside the regions, then alone; the compressor's blocks.
+    work += image_io::columns_bytes(in_brain, shape.n_volumes);
+    work =
+        std::max(work, brain_voxels_bytes(in_brain, shape.n_volumes, c) + (std::size_t{64} << 20U));
   }
   if (c.voxels.quality_of_derivatives) {
     work =

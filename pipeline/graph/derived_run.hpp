@@ -17,9 +17,12 @@ void find_derived_runs(Study& study, const Context& context);
 
 [[nodiscard]] std::string derived_run_key(const Study& study, const DerivedSource& source);
 
-// Errors: input when a file is missing or does not fit, gate when the brain is elsewhere.
-[[nodiscard]] RunOutput process_derived_run(const Study& study, const bids::BoldRun& run,
-                                            const DerivedSource& source, const Context& context);
+// With --write-volumes all the denoised images too. Errors: input when a file is missing or does
+// not fit, gate when the brain is elsewhere.
+[[nodiscard]] RunOutput process_derived_run(const Study& study,
+                                            const bids::ParticipantSession& session,
+                                            const bids::BoldRun& run, const DerivedSource& source,
+                                            const Context& context);
 
 [[nodiscard]] std::size_t derived_run_peak_bytes(const Study& study, const RunShape& shape);
 

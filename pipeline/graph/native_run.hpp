@@ -24,10 +24,11 @@ enum TissueLabel : std::int32_t { kCsf = 1, kGrey = 2, kWhite = 3, kOther = 4 };
 struct NativeRun {
   Series series; // brain and crown corrected; beyond them as acquired
   Mask brain;
-  Mask crown;                        // see compcor::crown_mask
-  Mask csf, white_matter;            // shares above the thresholds of tissue_masks
-  Mask noise_csf, noise_white, both; // of aCompCor
-  LabelImage tissue;                 // TissueLabel, 0 outside the brain
+  Mask crown;                              // see compcor::crown_mask
+  Mask csf, white_matter;                  // shares above the thresholds of tissue_masks
+  Mask noise_csf, noise_white, both;       // of aCompCor
+  LabelImage tissue;                       // TissueLabel, 0 outside the brain
+  std::vector<Eigen::MatrixXf> regressors; // of each voxel of the brain, see voxels.regressors
 };
 
 [[nodiscard]] NativeRun native_run(const NativeInputs& inputs, const config::Config& config,

@@ -26,6 +26,7 @@ Outcome<Nuisance> nuisance_of(const config::Config& config, const RunResult& run
         nuisance.values.data(), nuisance.values.rows(), nuisance.values.cols());
     inputs.n_dummy = run.n_dummies;
     inputs.tr_s = run.tr_s;
+    inputs.n_voxelwise = static_cast<int>(config.voxels.regressors.size());
     nuisance.design = nuisance_regression::make_design(inputs, config.nuisance_regression);
     return nuisance;
   });

@@ -168,13 +168,7 @@ private:
     record.n_kept = design.n_kept;
     record.dof_left = design.dof_left;
     if (!design.warning.empty()) exclude(record, "warning", design.warning);
-    for (auto& [name, series] : record.series) {
-      series.denoised =
-          nuisance_regression::run(
-              {{series.values.data(), series.values.rows(), series.values.cols()}, &design},
-              c_.nuisance_regression, context_)
-              .denoised;
-    }
+    denoise_series(r, design, record);
     const double kept_s = design.n_kept * result.tr_s;
     if (record.fd_above_threshold > c_.gates.max_fd_share) {
       exclude(record, "excluded",
@@ -187,6 +181,24 @@ private:
                   std::to_string(static_cast<int>(c_.gates.min_time_s)) + " s");
     } else {
       usable_.push_back({r, std::move(design)});
+    }
+  }
+
+  // Denoising a mean is denoising its voxels, unless these have regressors of their own.
+  void denoise_series(std::size_t r, const nuisance_regression::Design& design,
+                      store::RunRecord& record) const {
+    const auto& of_voxels = std::get<RunOutput>(inputs_.runs[r]).regional.denoised;
+    for (std::size_t s = 0; s < study_.target.sets.size(); ++s) {
+      store::ParcelSeries& series = record.series.at(study_.target.sets[s].name);
+      if (!c_.voxels.regressors.empty()) {
+        series.denoised = of_voxels.at(s);
+        continue;
+      }
+      series.denoised =
+          nuisance_regression::run(
+              {{series.values.data(), series.values.rows(), series.values.cols()}, &design},
+              c_.nuisance_regression, context_)
+              .denoised;
     }
   }
 

@@ -46,9 +46,13 @@ Eigen::MatrixXf denoised_brain(const NativeRun& native, const std::vector<std::s
   auto params = config.nuisance_regression;
   params.standardize = false;
   params.output = "censored";
+  std::vector<Eigen::Map<const Eigen::MatrixXf>> regressors;
+  for (const Eigen::MatrixXf& each : native.regressors) {
+    regressors.emplace_back(each.data(), each.rows(), each.cols());
+  }
   nuisance_regression::run_in_place(
       Eigen::Map<Eigen::MatrixXf>(columns.data(), columns.rows(), columns.cols()), nuisance.design,
-      params, context);
+      params, context, regressors);
   Eigen::MatrixXf kept(nuisance.design.n_kept, columns.cols());
   Eigen::Index at = 0;
   for (Eigen::Index t = 0; t < columns.rows(); ++t) {

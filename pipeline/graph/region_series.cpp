@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "stages/core/mirrored_smooth.hpp"
 #include "stages/core/parallel.hpp"
 #include "stages/core/smooth.hpp"
 
@@ -11,18 +12,6 @@ namespace boldmill::graph {
 namespace {
 
 constexpr double kCut = 4.0; // sigma
-
-std::vector<double> gaussian(double sigma_voxels) {
-  const int reach = static_cast<int>(kCut * sigma_voxels + 0.5);
-  std::vector<double> taps;
-  double sum = 0.0;
-  for (int k = -reach; k <= reach; ++k) {
-    taps.push_back(std::exp(-0.5 * k * k / (sigma_voxels * sigma_voxels)));
-    sum += taps.back();
-  }
-  for (double& tap : taps) tap /= sum;
-  return taps;
-}
 
 // A box of the grid with a value per voxel.
 struct Box {
@@ -69,13 +58,8 @@ Box weights_in_box(const Region& part, const Grid& grid, const std::array<int, 3
 // the filter does.
 int mirrored(int i, int n, bool at_start, bool at_end) {
   while (i < 0 || i >= n) {
-    if (i < 0) {
-      if (!at_start) return -1;
-      i = -1 - i;
-    } else {
-      if (!at_end) return -1;
-      i = 2 * n - 1 - i;
-    }
+    if (i < 0 ? !at_start : !at_end) return -1;
+    i = i < 0 ? -1 - i : 2 * n - 1 - i;
   }
   return i;
 }
@@ -119,7 +103,7 @@ void smooth(const Region& part, const Grid& grid, double fwhm_mm, Region& region
   std::array<std::vector<double>, 3> taps;
   std::array<int, 3> room{};
   for (std::size_t a = 0; a < 3; ++a) {
-    taps[a] = gaussian(sigma[static_cast<Eigen::Index>(a)]);
+    taps[a] = mirrored_gaussian(sigma[static_cast<Eigen::Index>(a)]);
     room[a] = static_cast<int>(taps[a].size() / 2);
   }
   Box box = weights_in_box(part, grid, room);
@@ -213,13 +197,13 @@ RegionSeries::RegionSeries(const GridRegions::Sets& sets, const SampledVoxels& v
       coverage.push_back(weight > 0.0 ? seen / weight : std::nan(""));
     }
   }
+  if (voxels.as_columns) return;
   Mask known;
   known.grid.shape = {static_cast<int>(voxels.size()), 1, 1};
   known.data.assign(mask.begin(), mask.end());
-  if (fwhm_mm > 0.0) std::fill(known.data.begin(), known.data.end(), std::uint8_t{1});
   if (!config.voxels.despike) {
     for (const auto& regions : sets_) {
-      accumulators_.emplace_back(regions, voxels.size(), &known, n_volumes, config.extraction);
+      accumulators_.emplace_back(regions, voxels.size(), &known, n_volumes, params());
     }
     return;
   }
@@ -247,20 +231,54 @@ void RegionSeries::add_voxels(int t, std::size_t begin, std::span<const float> v
   }
 }
 
+// Smoothed regions were judged by smooth_regions; what of their weights lies outside the mask
+// counts as 0.
+extraction::Params RegionSeries::params() const {
+  extraction::Params params = config_.extraction;
+  if (config_.voxels.smoothing_mm > 0.0) params.min_coverage = 0.0;
+  return params;
+}
+
+Eigen::MatrixXf RegionSeries::series_of(extraction::Outputs parcels) const {
+  if (config_.voxels.smoothing_mm > 0.0) {
+    for (Eigen::Index r = 0; r < parcels.parcel_series.cols(); ++r) {
+      parcels.parcel_series.col(r) *= static_cast<float>(parcels.coverage[r]);
+    }
+  }
+  return std::move(parcels.parcel_series);
+}
+
+std::vector<Eigen::MatrixXf> RegionSeries::of_columns(const Eigen::MatrixXf& columns,
+                                                      const std::vector<std::size_t>& voxels,
+                                                      const Context& context) const {
+  std::vector<Eigen::MatrixXf> series;
+  for (const std::vector<Region>& regions : sets_) {
+    extraction::Inputs inputs;
+    inputs.voxel_series = &columns;
+    inputs.columns = &voxels;
+    inputs.regions = &regions;
+    series.push_back(series_of(extraction::run(inputs, params(), context)));
+  }
+  return series;
+}
+
+void RegionSeries::finish(const Eigen::MatrixXf& columns, const std::vector<std::size_t>& voxels,
+                          const Context& context, RunResult& result) const {
+  for (Eigen::MatrixXf& series : of_columns(columns, voxels, context)) {
+    result.series.push_back(std::move(series));
+  }
+  result.coverage.insert(result.coverage.end(), coverage_.begin(), coverage_.end());
+}
+
 void RegionSeries::finish(int n_dummies, const Context& context, RunResult& result) {
   if (config_.voxels.despike) {
     Eigen::Map<Eigen::MatrixXf> view(columns_.data(), columns_.rows(), columns_.cols());
     (void)despike::run_in_place(view, n_dummies, config_.despike, context);
+    finish(columns_, voxels_, context, result);
+    return;
   }
   for (std::size_t s = 0; s < sets_.size(); ++s) {
-    extraction::Inputs inputs;
-    inputs.voxel_series = &columns_;
-    inputs.columns = &voxels_;
-    inputs.regions = &sets_[s];
-    extraction::Outputs parcels = config_.voxels.despike
-                                      ? extraction::run(inputs, config_.extraction, context)
-                                      : accumulators_[s].finish(context);
-    result.series.push_back(std::move(parcels.parcel_series));
+    result.series.push_back(series_of(accumulators_[s].finish(context)));
     result.coverage.push_back(coverage_[s]);
   }
 }

@@ -4,8 +4,9 @@
 // Smoothing is linear, so the image itself is never smoothed: with the Gaussian g of
 // voxels.smoothing_mm (sampled, cut at 4 sigma, normalised, mirrored at the image's edges, as
 // nilearn and XCP-D smooth) the mean of a smoothed image over the voxels R of a region in the mask
-// is  y(t) = sum_u w(u) x_t(u) / sum_u w(u),  w(u) = sum_{r in R} a_r g(r - u), a_r the weight of a
-// probabilistic atlas or 1.
+// is  y(t) = sum_{u in mask} w(u) x_t(u),  w(u) = sum_{r in R} a_r g(r - u) / sum_{r in R} a_r, a_r
+// the weight of a probabilistic atlas or 1. What lies outside the mask counts as 0, as in XCP-D's
+// desc-denoisedSmoothed: it denoises the voxels of the mask and smooths these.
 #pragma once
 
 #include <optional>
@@ -20,6 +21,7 @@ namespace boldmill::graph {
 struct SampledVoxels {
   const Grid* grid = nullptr;
   const std::vector<std::size_t>* list = nullptr; // null: all
+  bool as_columns = false; // no pieces come: the caller holds the voxels, see finish
   [[nodiscard]] std::size_t size() const {
     return list == nullptr ? grid->n_voxels() : list->size();
   }
@@ -36,9 +38,18 @@ public:
   void add(int t, std::size_t begin, std::span<const float> values);
   // Appends to result.series and result.coverage.
   void finish(int n_dummies, const Context& context, RunResult& result);
+  // The series of every set from columns (any rows, a column for each of `voxels`: the voxels of
+  // the mask, ascending), despiked already.
+  [[nodiscard]] std::vector<Eigen::MatrixXf> of_columns(const Eigen::MatrixXf& columns,
+                                                        const std::vector<std::size_t>& voxels,
+                                                        const Context& context) const;
+  void finish(const Eigen::MatrixXf& columns, const std::vector<std::size_t>& voxels,
+              const Context& context, RunResult& result) const;
 
 private:
   void add_voxels(int t, std::size_t begin, std::span<const float> values);
+  [[nodiscard]] extraction::Params params() const;
+  [[nodiscard]] Eigen::MatrixXf series_of(extraction::Outputs parcels) const;
 
   const config::Config& config_;
   GridRegions::Sets sets_;                                  // as positions among the sampled voxels

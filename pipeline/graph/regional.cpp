@@ -16,47 +16,6 @@ bool wants(const config::Config& config, const char* measure) {
   return std::find(all.begin(), all.end(), measure) != all.end();
 }
 
-Eigen::Map<const Eigen::MatrixXf> view(const Eigen::MatrixXf& matrix) {
-  return {matrix.data(), matrix.rows(), matrix.cols()};
-}
-
-// Denoised in place, then without the dummies.
-Eigen::MatrixXf denoised(Eigen::MatrixXf columns, const nuisance_regression::Design& design,
-                         nuisance_regression::Params params, const Context& context) {
-  params.standardize = false;
-  params.output = "censored";
-  nuisance_regression::run_in_place({columns.data(), columns.rows(), columns.cols()}, design,
-                                    params, context);
-  if (design.n_dummy == 0) return columns;
-  return columns.bottomRows(columns.rows() - design.n_dummy);
-}
-
-// The same design without low-pass; the degrees of freedom can only grow.
-Eigen::MatrixXf whole_band(const Eigen::MatrixXf& columns, const RunResult& run,
-                           config::Config config, const Context& context) {
-  config.nuisance_regression.low_pass_hz = 0.0;
-  auto outcome = nuisance_of(config, run, context);
-  if (const auto* failure = std::get_if<Failure>(&outcome)) {
-    throw Error(failure->kind, failure->message);
-  }
-  return denoised(columns, std::get<Nuisance>(outcome).design, config.nuisance_regression, context);
-}
-
-// A stage that lacks volumes or frequencies leaves the measure out.
-template <class Body>
-void measure(VoxelMeasures& out, Body&& body) {
-  const auto done = capture([&] {
-    body();
-    return true;
-  });
-  const auto* failure = std::get_if<Failure>(&done);
-  if (failure == nullptr) return;
-  if (failure->kind != ErrorKind::gate && failure->kind != ErrorKind::input) {
-    throw Error(failure->kind, failure->message);
-  }
-  out.missing += (out.missing.empty() ? "" : "; ") + failure->message;
-}
-
 Eigen::MatrixXd matrix_of(const std::vector<double>& edges, std::size_t n_regions) {
   const auto n = static_cast<Eigen::Index>(n_regions);
   Eigen::MatrixXd matrix = Eigen::MatrixXd::Zero(n, n);
@@ -113,6 +72,10 @@ bool wants_voxel_measures(const config::Config& config) {
          wants(config, "tsnr");
 }
 
+bool wants_voxels(const config::Config& config) {
+  return wants_voxel_measures(config) || !config.voxels.regressors.empty();
+}
+
 bool wants_graph_measures(const config::Config& config) {
   return wants(config, "graph") || wants(config, "modularity");
 }
@@ -121,68 +84,11 @@ std::string regional_key_text(const config::Config& config) {
   const config::Json c = config::to_json(config);
   return c["regional"].dump() + c["alff"].dump() + c["reho"].dump() + c["motion_filter"].dump() +
          c["nuisance_regression"].dump() + c["extraction"]["min_coverage"].dump() +
-         std::to_string(alff::kStage.version) + "." + std::to_string(reho::kStage.version) + "." +
+         c["voxels"].dump() + std::to_string(alff::kStage.version) + "." +
+         std::to_string(reho::kStage.version) + "." +
          std::to_string(signal_quality::kStage.version) + "." +
          std::to_string(nuisance_regression::kStage.version) + "." +
          std::to_string(motion_filter::kStage.version);
-}
-
-VoxelMeasures voxel_measures(Eigen::MatrixXf columns, const Mask& brain, const RunResult& run,
-                             const config::Config& config, const Context& context) {
-  VoxelMeasures out;
-  const int n_dummies = run.n_dummies;
-  if (wants(config, "tsnr")) {
-    measure(out, [&] {
-      std::vector<std::uint8_t> steady(static_cast<std::size_t>(columns.rows()), 1);
-      std::fill_n(steady.begin(), n_dummies, std::uint8_t{0});
-      out.map["tsnr"] = signal_quality::run({view(columns), steady}, {}, context).tsnr;
-    });
-  }
-  auto outcome = nuisance_of(config, run, context);
-  if (const auto* failure = std::get_if<Failure>(&outcome)) {
-    out.missing = failure->message;
-    return out;
-  }
-  const nuisance_regression::Design& design = std::get<Nuisance>(outcome).design;
-  const std::vector<std::uint8_t> keep(design.keep.begin() + n_dummies, design.keep.end());
-  alff::Params band = config.alff;
-  const bool apart = wants(config, "falff") && config.nuisance_regression.low_pass_hz > 0.0;
-  if (apart) {
-    measure(out, [&] {
-      band.fraction = true;
-      const Eigen::MatrixXf whole = whole_band(columns, run, config, context);
-      out.map["falff"] = alff::run({view(whole), keep, run.tr_s}, band, context).falff;
-    });
-  }
-  const Eigen::MatrixXf clean =
-      denoised(std::move(columns), design, config.nuisance_regression, context);
-  if (wants(config, "alff") || (wants(config, "falff") && !apart)) {
-    measure(out, [&] {
-      band.fraction = wants(config, "falff") && !apart;
-      auto found = alff::run({view(clean), keep, run.tr_s}, band, context);
-      if (wants(config, "alff")) out.map["alff"] = std::move(found.alff);
-      if (band.fraction) out.map["falff"] = std::move(found.falff);
-    });
-  }
-  if (wants(config, "reho")) {
-    measure(out, [&] {
-      out.map["reho"] = reho::run({view(clean), &brain, keep}, config.reho, context).reho;
-    });
-  }
-  return out;
-}
-
-std::size_t voxel_measures_bytes(std::size_t n_in_brain, std::size_t n_volumes,
-                                 const config::Config& config) {
-  const std::size_t columns = n_in_brain * n_volumes * sizeof(float);
-  const bool apart = wants(config, "falff") && config.nuisance_regression.low_pass_hz > 0.0;
-  std::size_t work = alff::peak_bytes({n_volumes, n_in_brain, 8}, config.alff);
-  if (wants(config, "reho")) {
-    const auto plane = static_cast<std::size_t>(std::pow(static_cast<double>(n_in_brain), 2.0 / 3));
-    work = std::max(work, reho::peak_bytes({n_volumes, 4 * plane, n_in_brain}, config.reho));
-  }
-  // The copies: without dummies, and denoised without low-pass (twice while it loses the dummies).
-  return columns * (apart ? 3 : 2) + work;
 }
 
 std::vector<std::int64_t> positions_in(const Mask& mask) {

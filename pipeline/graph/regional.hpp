@@ -2,38 +2,29 @@
 // tSNR (config section regional), and measures of the graph that the regions make.
 //
 // Voxels are those of the brain on the run's own grid. tSNR is that of the series before anything
-// is removed, the others are of the denoised series over the volumes kept; fALFF of one without
-// low-pass. A region's value is the mean over its voxels that have one, missing where these are
-// less than extraction.min_coverage of it, as XCP-D's tables of stat-alff and stat-reho.
+// is removed, the others are of the denoised series over the volumes kept, despiked as the region
+// series are; fALFF of one without low-pass. A region's value is the mean over its voxels that have
+// one, missing where these are less than extraction.min_coverage of it, as XCP-D's tables of
+// stat-alff and stat-reho.
 #pragma once
 
 #include <map>
 #include <string>
 #include <vector>
 
-#include "pipeline/graph/nuisance.hpp"
+#include "pipeline/graph/brain_voxels.hpp"
 
 namespace boldmill::graph {
 
-inline constexpr int kRegionalVersion = 1; // of what is cached for a run
+inline constexpr int kRegionalVersion = 2; // of what is cached for a run
 
 [[nodiscard]] bool wants_voxel_measures(const config::Config& config);
+// The voxels of a preprocessed run are needed as columns.
+[[nodiscard]] bool wants_voxels(const config::Config& config);
 [[nodiscard]] bool wants_graph_measures(const config::Config& config);
 
 // Everything the voxel measures depend on beside the series, as a part of a key.
 [[nodiscard]] std::string regional_key_text(const config::Config& config);
-
-struct VoxelMeasures {
-  std::map<std::string, std::vector<float>> map; // by measure: P, NaN is missing
-  std::string missing;                           // why there are none, "" when there are
-};
-// columns: T x P, the brain's voxels in ascending order, as they are before denoising; used up.
-[[nodiscard]] VoxelMeasures voxel_measures(Eigen::MatrixXf columns, const Mask& brain,
-                                           const RunResult& run, const config::Config& config,
-                                           const Context& context);
-// Beside the columns.
-[[nodiscard]] std::size_t voxel_measures_bytes(std::size_t n_in_brain, std::size_t n_volumes,
-                                               const config::Config& config);
 
 // Where each voxel of the mask's grid is among those in the mask, -1 outside.
 [[nodiscard]] std::vector<std::int64_t> positions_in(const Mask& mask);

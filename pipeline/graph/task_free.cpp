@@ -151,6 +151,10 @@ TaskFree task_free_measures(const TaskFreeInputs& inputs, const config::Config& 
 TaskFreeRun residual_run(const RunResult& run, std::size_t set, std::span<const std::uint8_t> keep,
                          const Eigen::MatrixXd& task_columns, const config::Config& config,
                          const Context& context) {
+  if (!config.voxels.regressors.empty()) {
+    throw Error(ErrorKind::gate, "found voxels.regressors, expected none: the residuals of a task "
+                                 "are those of region means");
+  }
   Nuisance nuisance = filtered_confounds(config, run, context);
   const Eigen::Index n = nuisance.values.cols();
   nuisance.values.conservativeResize(Eigen::NoChange, n + task_columns.cols());

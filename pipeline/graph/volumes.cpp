@@ -6,7 +6,8 @@
 #include <set>
 
 #include "pipeline/bids/files.hpp"
-#include "pipeline/graph/derivative_folder.hpp"
+#include "pipeline/graph/denoised_images.hpp"
+#include "pipeline/image_io/columns.hpp"
 #include "pipeline/image_io/itk_transform.hpp"
 #include "stages/core/interpolate.hpp"
 #include "stages/functional/bold_resampling.hpp"
@@ -244,13 +245,30 @@ private:
     image_io::SeriesWriter writer(folder_.path(name, ".nii.gz"), grid, volumes_.bold.n_volumes,
                                   volumes_.bold.tr_s, {.space_code = code_of(space)});
     std::vector<float> whole(grid.n_voxels());
-    bold_resampling::for_each_volume(inputs, context_, [&](int, std::span<const float> values) {
+    image_io::ColumnCollector columns(voxels, grid.n_voxels(), volumes_.bold.n_volumes);
+    bold_resampling::for_each_volume(inputs, context_, [&](int t, std::span<const float> values) {
       for (std::size_t n = 0; n < voxels.size(); ++n)
         whole[voxels[n]] = std::isnan(values[n]) ? 0.0F : values[n];
       writer.append(whole);
+      columns.add({t, 0, whole}, context_);
     });
     writer.close();
     folder_.put_json(name, in_space(space, grid.spacing_mm().mean(), t1w_, series_sidecar(space)));
+    write_denoised_in(space, mask, columns.take());
+  }
+
+  // The same steps as the region series, on every voxel.
+  void write_denoised_in(const OutputSpace& space, const Mask& mask, Eigen::MatrixXf columns) {
+    config::Config config = study_.config;
+    config.regional.measures.clear(); // those are of the run's own grid
+    BrainVoxels voxels(std::move(columns), mask, config, context_);
+    voxels.denoise(*volumes_.result);
+    DerivedImages images{&folder_, space.entities(), code_of(space), {}};
+    images.sidecar =
+        in_space(space, mask.grid.spacing_mm().mean(), t1w_,
+                 {{"TaskName", series_sidecar(space)["TaskName"]},
+                  {"Sources", {folder_.uri(space.entities() + "_desc-preproc_bold")}}});
+    write_denoised(voxels, mask, *volumes_.result, config, images, context_);
   }
 
   Json series_sidecar(const OutputSpace& space) const {
@@ -310,6 +328,15 @@ void write_run_volumes(const Study& study, const bids::ParticipantSession& sessi
                        const bids::BoldRun& run, const RunVolumes& volumes,
                        const Context& context) {
   RunWriter(study, session, run, volumes, context).write();
+}
+
+void write_run_measures(const Study& study, const bids::ParticipantSession& session,
+                        const bids::BoldRun& run, const VoxelMeasures& measures,
+                        const Mask& brain) {
+  const DerivativeFolder folder(study, session, "func", run.run_id);
+  write_measures(
+      measures, brain,
+      {&folder, {}, kScanner, {{"TaskName", run.task}, {"Sources", {raw_uri(run.file)}}}});
 }
 
 std::size_t largest_output_voxels(const Study& study) {

@@ -1,10 +1,10 @@
 #include "pipeline/graph/voxel_path.hpp"
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 
+#include "pipeline/graph/denoised_images.hpp"
 #include "pipeline/image_io/columns.hpp"
-#include "stages/core/smooth.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -31,55 +31,29 @@ regression::Design without_dummies(regression::Design design) {
   return design;
 }
 
-void write_map(const std::filesystem::path& path, const Mask& mask,
-               std::span<const std::size_t> voxels, const std::vector<float>& values) {
-  Volume volume(mask.grid);
-  for (std::size_t v = 0; v < voxels.size(); ++v) {
-    volume.data[voxels[v]] = std::isfinite(values[v]) ? values[v] : 0.0F;
-  }
-  image_io::write_volume(path, volume);
-}
-
 void write_maps(const VoxelPath& path, const regression::Design& design, const VoxelFiles& files,
-                const ConstColumns& columns, std::span<const std::size_t> voxels,
-                const Context& context) {
+                const ConstColumns& columns, const Context& context) {
   if (!files.alff.empty()) {
     alff::Params params = path.alff;
     params.fraction = false; // of filtered series it would say nothing
     const alff::Outputs out = alff::run({columns, design.keep, design.tr_s}, params, context);
-    write_map(files.alff, path.mask, voxels, out.alff);
+    write_voxel_map(files.alff, path.mask, out.alff);
   }
   if (!files.reho.empty()) {
     const reho::Outputs out = reho::run({columns, &path.mask, design.keep}, path.reho, context);
-    write_map(files.reho, path.mask, voxels, out.reho);
+    write_voxel_map(files.reho, path.mask, out.reho);
   }
 }
 
 void write_series(const VoxelPath& path, const regression::Design& design, const VoxelFiles& files,
-                  const ConstColumns& columns, std::span<const std::size_t> voxels,
-                  const Context& context) {
-  if (files.denoised.empty() && files.smoothed.empty()) return;
-  const bool all = path.nuisance.output == "interpolated";
-  const std::vector<std::uint8_t> written = all ? std::vector<std::uint8_t>() : design.keep;
-  const int n = all ? static_cast<int>(columns.rows()) : design.n_kept;
+                  const ConstColumns& columns, const Context& context) {
+  std::vector<std::uint8_t> written = design.keep;
+  if (path.nuisance.output == "interpolated") written.assign(written.size(), 1);
+  const bool whole = std::count(written.begin(), written.end(), 0) == 0;
   // Gaps make a single repetition time untrue.
-  const double tr_s = n < columns.rows() ? std::numeric_limits<double>::quiet_NaN() : design.tr_s;
-  std::optional<image_io::SeriesWriter> denoised, smoothed;
-  const Grid& grid = path.mask.grid;
-  if (!files.denoised.empty()) denoised.emplace(files.denoised, grid, n, tr_s);
-  if (!files.smoothed.empty()) smoothed.emplace(files.smoothed, grid, n, tr_s);
-  const Eigen::Vector3d sigma = (path.smoothing_mm / kFwhmPerSigma) / grid.spacing_mm().array();
-  std::vector<float> copy;
-  image_io::for_each_kept_volume(columns, voxels, grid, written, context,
-                                 [&](std::span<const float> volume) {
-                                   if (denoised) denoised->append(volume);
-                                   if (!smoothed) return;
-                                   copy.assign(volume.begin(), volume.end());
-                                   gaussian_smooth_in_place(copy, grid.shape, sigma, context);
-                                   smoothed->append(copy);
-                                 });
-  if (denoised) denoised->close();
-  if (smoothed) smoothed->close();
+  const double tr_s = whole ? design.tr_s : std::numeric_limits<double>::quiet_NaN();
+  write_voxel_series(columns, path.mask, written,
+                     {files.denoised, files.smoothed, path.smoothing_mm, tr_s}, context);
 }
 
 // T x voxels each, without the dummies.
@@ -119,8 +93,8 @@ void write_voxel_images(const VoxelPath& path, const VoxelFiles& files, const Co
   if (wants_all) params.output = "interpolated";
   regression::run_in_place(view, design, params, context, others);
   const ConstColumns done(columns.data(), columns.rows(), columns.cols());
-  write_maps(path, design, files, done, voxels, context);
-  write_series(path, design, files, done, voxels, context);
+  write_maps(path, design, files, done, context);
+  write_series(path, design, files, done, context);
 }
 
 std::size_t voxel_path_bytes(std::size_t n_in_mask, std::size_t n_grid, std::size_t n_volumes,

@@ -14,34 +14,40 @@ constexpr std::size_t kColumns = 2048;
 
 } // namespace
 
+ColumnCollector::ColumnCollector(std::span<const std::size_t> voxels, std::size_t n_grid,
+                                 int n_volumes, int first)
+    : voxels_(voxels), n_grid_(n_grid), first_(first),
+      columns_(n_volumes - first, static_cast<Eigen::Index>(voxels.size())),
+      staged_(static_cast<Eigen::Index>(voxels.size()), kVolumes) {}
+
+void ColumnCollector::turn(Eigen::Index begin, Eigen::Index n, const Context& context) {
+  parallel_blocks(context, voxels_.size(), kColumns, [&](std::size_t from, std::size_t to) {
+    const auto v = static_cast<Eigen::Index>(from);
+    const auto width = static_cast<Eigen::Index>(to - from);
+    columns_.block(begin, v, n, width) = staged_.block(v, 0, width, n).transpose();
+  });
+}
+
+void ColumnCollector::add(const SeriesBlock& block, const Context& context) {
+  const Eigen::Index row = block.volume - first_;
+  if (row < 0) return;
+  if (block.begin == 0) next_ = 0;
+  const std::size_t end = block.begin + block.values.size();
+  float* to = staged_.col(row % kVolumes).data();
+  for (; next_ < voxels_.size() && voxels_[next_] < end; ++next_) {
+    to[next_] = block.values[voxels_[next_] - block.begin];
+  }
+  if (end != n_grid_) return;
+  const Eigen::Index filled = row % kVolumes + 1;
+  if (filled == kVolumes || row + 1 == columns_.rows()) turn(row + 1 - filled, filled, context);
+}
+
 Eigen::MatrixXf read_columns(const std::filesystem::path& path, std::span<const std::size_t> voxels,
                              int first, const Context& context) {
   const NiftiHeader header = read_header(path);
-  const Eigen::Index rows = header.n_volumes - first;
-  Eigen::MatrixXf columns(rows, static_cast<Eigen::Index>(voxels.size()));
-  Eigen::MatrixXf staged(static_cast<Eigen::Index>(voxels.size()), kVolumes);
-  const auto turn = [&](Eigen::Index begin, Eigen::Index n) {
-    parallel_blocks(context, voxels.size(), kColumns, [&](std::size_t from, std::size_t to) {
-      const auto v = static_cast<Eigen::Index>(from);
-      const auto width = static_cast<Eigen::Index>(to - from);
-      columns.block(begin, v, n, width) = staged.block(v, 0, width, n).transpose();
-    });
-  };
-  auto next = voxels.begin(); // of the volume being read
-  for_each_block(path, context, [&](const SeriesBlock& block) {
-    const Eigen::Index row = block.volume - first;
-    if (row < 0) return;
-    if (block.begin == 0) next = voxels.begin();
-    float* to = staged.col(row % kVolumes).data();
-    for (; next != voxels.end() && *next < block.begin + block.values.size(); ++next) {
-      to[next - voxels.begin()] = block.values[*next - block.begin];
-    }
-    const bool last_block = block.begin + block.values.size() == header.grid.n_voxels();
-    if (!last_block) return;
-    const Eigen::Index filled = row % kVolumes + 1;
-    if (filled == kVolumes || row + 1 == rows) turn(row + 1 - filled, filled);
-  });
-  return columns;
+  ColumnCollector collector(voxels, header.grid.n_voxels(), header.n_volumes, first);
+  for_each_block(path, context, [&](const SeriesBlock& block) { collector.add(block, context); });
+  return collector.take();
 }
 
 void for_each_kept_volume(const Eigen::Map<const Eigen::MatrixXf>& columns,

@@ -12,6 +12,26 @@
 
 namespace boldmill::image_io {
 
+// Gathers columns while a file streams by, so that others can look at the same blocks.
+class ColumnCollector {
+public:
+  // `voxels`: of the grid, ascending, alive as long as this.
+  ColumnCollector(std::span<const std::size_t> voxels, std::size_t n_grid, int n_volumes,
+                  int first = 0);
+  void add(const SeriesBlock& block, const Context& context); // in file order
+  [[nodiscard]] Eigen::MatrixXf take() { return std::move(columns_); }
+
+private:
+  void turn(Eigen::Index begin, Eigen::Index n, const Context& context);
+
+  std::span<const std::size_t> voxels_;
+  std::size_t n_grid_;
+  int first_;
+  std::size_t next_ = 0;    // of voxels_, in the volume being read
+  Eigen::MatrixXf columns_; // (n_volumes - first) x voxels
+  Eigen::MatrixXf staged_;  // voxels x the volumes not yet turned
+};
+
 // (n_volumes - first) x voxels.size() from volume `first` on. `voxels`: of the grid, ascending.
 [[nodiscard]] Eigen::MatrixXf read_columns(const std::filesystem::path& path,
                                            std::span<const std::size_t> voxels, int first,

@@ -13,6 +13,10 @@ namespace boldmill::report {
 
 using Json = nlohmann::ordered_json;
 
+inline constexpr const char* kIntendedUse =
+    "Research use only. Not a medical device; scores and predictions are not for decisions about a "
+    "person.";
+
 inline void write_json(const std::filesystem::path& path, const Json& json) {
   bids::write_file_atomically(path,
                               json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");

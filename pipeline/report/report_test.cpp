@@ -44,6 +44,85 @@ TEST(Methods, CarriesTheActualParametersAndTheNote) {
   EXPECT_NE(text.find("Research use only"), std::string::npos);
 }
 
+std::string methods_of(const std::string& config_json, const std::vector<std::string>& stages) {
+  const store::TestFolder folder;
+  auto header = store::example::header();
+  header.config_json = config_json;
+  auto person = store::example::person(1, header);
+  for (const std::string& stage : stages) person.stages.push_back({stage, 1, "key"});
+  const fs::path shard = folder.path() / "shard.h5";
+  store::write_shard(shard, header, person);
+  return methods_text(store::CohortReader(shard), {"1.2.3", "study", "", {}});
+}
+
+bool says(const std::string& text, const char* words) {
+  return text.find(words) != std::string::npos;
+}
+
+TEST(Methods, SaysEveryOptionalStepThatRan) {
+  const std::string text = methods_of(
+      R"({"voxels": {"despike": true, "smoothing_mm": 6.0, "regressors": ["desc-LFO_timeseries.nii.gz"]},
+          "despike": {"cut_start": 2.5, "cut_limit": 4.0}, "extraction": {"statistic": "mean"},
+          "motion_filter": {"type": "notch", "band_stop_min_bpm": 12.0, "band_stop_max_bpm": 18.0, "order": 4},
+          "nuisance_regression": {"strategy": "custom", "columns": ["csf", "rot_*"], "extra_columns": ["task_*"],
+            "filter": "butterworth", "high_pass_hz": 0.01, "low_pass_hz": 0.08, "butterworth_order": 2,
+            "padding": "constant", "detrend": true, "intercept": false, "output": "censored",
+            "fd_threshold_mm": 0.3, "standardize": true, "min_dof": 30},
+          "connectivity": {"kinds": ["partial", "lagged", "sliding_window"], "lag": 2, "n_volumes": 150, "random_seed": 7},
+          "sliding_window": {"window": 30, "step": 3},
+          "regional": {"measures": ["alff", "falff", "reho", "tsnr", "graph", "modularity"], "graph_kind": "partial"},
+          "alff": {"low_hz": 0.01, "high_hz": 0.08}, "reho": {"neighbours": 19}})",
+      {"derived_run"});
+  for (const char* words :
+       {"3dDespike -NEW",
+        "over 2.5 robust SD",
+        "at most 4.0 SD",
+        "Gaussian of 6.0 mm FWHM",
+        "filtered against breathing (notch, 12.0 to 18.0 breaths a minute, order 4)",
+        "strategy custom (columns csf, rot_*) and the columns task_*",
+        "in the order of XCP-D",
+        "Butterworth of order 2, high-pass 0.01 Hz, low-pass 0.08 Hz, padding constant",
+        "without a constant",
+        "censored again",
+        "above 0.3 mm were censored",
+        "desc-LFO_timeseries.nii.gz, a degree of freedom each",
+        "z-scored",
+        "partial, lagged, sliding_window",
+        "exactly 150 kept volumes drawn with seed 7",
+        "lagged by 2 volumes",
+        "windows of 30 volumes, a step of 3",
+        "ALFF of every voxel",
+        "fALFF is the share",
+        "over 19 neighbours",
+        "tSNR is",
+        "and modules",
+        "weighted matrix partial",
+        "preprocessed elsewhere"}) {
+    EXPECT_TRUE(says(text, words)) << words << "\n" << text;
+  }
+  EXPECT_FALSE(says(text, "T1-weighted")) << "no image of it was read";
+}
+
+TEST(Methods, SaysNothingOfWhatDidNotRun) {
+  for (const auto& [filter, words] : {std::pair{"cosine", "and the cosines outside the band"},
+                                      std::pair{"fourier", "and the sines and cosines outside"}}) {
+    const std::string text = methods_of(
+        R"({"voxels": {"despike": false, "smoothing_mm": 0.0, "regressors": []}, "motion_filter": {"type": "none"},
+            "nuisance_regression": {"strategy": "36P", "columns": [], "extra_columns": [], "filter": ")" +
+            std::string(filter) +
+            R"(", "high_pass_hz": 0.008, "low_pass_hz": 0.0, "detrend": true, "fd_threshold_mm": 0.0, "standardize": false},
+            "connectivity": {"kinds": ["correlation"], "n_volumes": 0}, "regional": {"measures": []}})",
+        {"derived_run", "head_motion"});
+    EXPECT_TRUE(says(text, "in one least-squares model")) << text;
+    EXPECT_TRUE(says(text, words)) << text;
+    EXPECT_TRUE(says(text, "T1-weighted") && says(text, "preprocessed elsewhere")) << text;
+    for (const char* absent : {"Despike", "smoothed", "breathing", "z-scored", "were censored",
+                               "ALFF", "ReHo", "Graph", "lagged", "series of its own", "XCP-D"}) {
+      EXPECT_FALSE(says(text, absent)) << absent << "\n" << text;
+    }
+  }
+}
+
 TEST(IndexHtml, EscapesEverythingThatCameFromOutside) {
   const store::TestFolder folder;
   const auto header = store::example::header();

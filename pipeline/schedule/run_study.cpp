@@ -169,7 +169,7 @@ private:
         const bids::BoldRun& run = session.runs[r];
         const graph::DerivedSource* source = graph::derived_source(study_, run);
         if (source != nullptr) {
-          state.inputs.runs[r] = graph::process_derived_run(study_, run, *source, context);
+          state.inputs.runs[r] = graph::process_derived_run(study_, session, run, *source, context);
         } else {
           state.inputs.runs[r] = graph::process_run(
               study_, session, run, std::get<graph::Anatomy>(state.inputs.anatomy), context);

@@ -182,6 +182,17 @@ void run_in_place(Eigen::Map<Eigen::MatrixXf> series, const Design& design, cons
                   });
 }
 
+void finish_in_place(Eigen::Ref<Eigen::MatrixXf> series, const Design& design,
+                     const Params& params) {
+  const Eigen::MatrixXd all = series.bottomRows(series.rows() - design.n_dummy).cast<double>();
+  const Eigen::MatrixXd kept = kept_rows(all, design);
+  const bool whole = params.output == "interpolated";
+  for (Eigen::Index c = 0; c < series.cols(); ++c) {
+    const Eigen::VectorXd own = all.col(c);
+    store(kept.col(c), whole ? own.data() : nullptr, 0.0, design, params, series.col(c).data());
+  }
+}
+
 Outputs run(const Inputs& inputs, const Params& params, const Context& context) {
   Outputs out{.denoised = inputs.series};
   run_in_place({out.denoised.data(), out.denoised.rows(), out.denoised.cols()}, *inputs.design,

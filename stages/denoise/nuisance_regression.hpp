@@ -153,6 +153,11 @@ void run_in_place(Eigen::Map<Eigen::MatrixXf> series, const Design& design, cons
                   const Context& context,
                   std::span<const Eigen::Map<const Eigen::MatrixXf>> voxelwise = {});
 
+// What is left of means over columns that were denoised without z-scoring (T x P): volumes not kept
+// become NaN unless output = interpolated, standardize is done.
+void finish_in_place(Eigen::Ref<Eigen::MatrixXf> series, const Design& design,
+                     const Params& params);
+
 // Names of the columns a strategy removes, in order, with the matches of `extra_columns`; for
 // custom the matches of `columns`. Throws input when one is absent: acompcor needs the first of its
 // components and takes the first five of csf and white matter; aroma takes aroma_orth_motion_*, or

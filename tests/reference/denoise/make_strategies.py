@@ -64,3 +64,14 @@ for name, (parts, options) in strategies.items():
                  ensure_finite=False)
     print(name, 0 if chosen is None else chosen.shape[1])
     np.savetxt(f"{out}/strategy_{name}.tsv", left, fmt="%.8g", delimiter="\t")
+
+# Strategy custom: names and patterns, picked here by pandas, and extra_columns; then a column called signal__*, to which nilearn makes the
+# other columns orthogonal before they are removed.
+table = pd.DataFrame(table)
+chosen = table.filter(regex="^(rot_.*|csf|.*comp_cor_00|cosine.*)$")
+options = dict(detrend=True, standardize="zscore_sample", standardize_confounds=True, t_r=2.0, ensure_finite=False)
+np.savetxt(f"{out}/strategy_custom.tsv", clean(series, confounds=chosen, **options), fmt="%.8g", delimiter="\t")
+noise = table.filter(regex="^(trans_.|rot_.)$").to_numpy()
+apart = clean(noise, confounds=table[["csf"]], detrend=False, standardize=None, standardize_confounds=True, ensure_finite=False)
+np.savetxt(f"{out}/strategy_signal.tsv", clean(series, confounds=apart, **options), fmt="%.8g", delimiter="\t")
+print("custom", chosen.shape[1], "signal", noise.shape[1])
