@@ -1,6 +1,6 @@
 // glm_false_positives RUNS: share of null runs with p < 0.05 (two-sided t), per repetition time,
 // kind of noise and noise model, for the faces design: 30 blocks of 10 s, five of each of six
-// categories in random order (another one for every 500 runs), fear - neutral, cosines above 128 s.
+// categories in random order (another one for every 100 runs), fear - neutral, cosines above 128 s.
 // Noise: sums of white noise and stationary Ornstein-Uhlenbeck processes sampled at the TR.
 //   white, fast (tau 1.5 s), slow (0.6 white, 0.4 tau 10 s), two (0.5 white, 0.25 tau 2 s, 0.25
 //   tau 15 s), one_over_f (0.4 white, 0.15 of each tau 1, 4, 16 and 64 s).
@@ -19,7 +19,7 @@
 namespace {
 
 using namespace boldmill;
-constexpr Eigen::Index kBatch = 500; // runs that share an order of blocks
+constexpr Eigen::Index kBatch = 100; // runs that share an order of blocks
 
 struct Part {
   double variance, tau_s; // tau 0: white

@@ -64,6 +64,7 @@ void add_reliability(const store::CohortReader& reader, const ComparableMeasures
     record.numbers["variance"].push_back(measure.variance);
     record.numbers["mean_squared_se"].push_back(measure.mean_squared_se);
     add_estimate(record, "within_run", measure.within_run);
+    add_estimate(record, "half_correlation", measure.half_correlation);
     add_estimate(record, "split_half", measure.split_half);
     add_estimate(record, "icc", measure.icc);
     record.numbers["session_sd"].push_back(measure.session_sd);

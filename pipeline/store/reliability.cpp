@@ -1,5 +1,7 @@
 #include "pipeline/store/reliability.hpp"
 
+#include <cmath>
+
 #include "pipeline/store/cohort_reader_state.hpp"
 #include "pipeline/store/read.hpp"
 #include "pipeline/store/reader.hpp"
@@ -16,10 +18,15 @@ const std::vector<ReliabilityColumn>& reliability_columns() {
       {"within_run_lower", "95 % interval over people"},
       {"within_run_upper", "95 % interval over people"},
       {"within_run_reason", "why it or its interval is missing", true},
-      {"split_half", "correlation over people of the halves of each run, Spearman-Brown"},
+      {"half_correlation", "correlation over people of the halves of each run"},
+      {"half_correlation_lower", "95 % interval over people"},
+      {"half_correlation_upper", "95 % interval over people"},
+      {"half_correlation_reason", "why it or its interval is missing", true},
+      {"split_half", "of the whole run by Spearman and Brown's formula from half_correlation, 0 "
+                     "where the halves do not correlate"},
       {"split_half_lower", "95 % interval over people"},
       {"split_half_upper", "95 % interval over people"},
-      {"split_half_reason", "why it or its interval is missing", true},
+      {"split_half_reason", "why it or its interval is missing, or why it is 0", true},
       {"icc", "ICC(1) of repeated sessions, or the one given in reliability.icc"},
       {"icc_lower", "95 % interval over people"},
       {"icc_upper", "95 % interval over people"},
@@ -53,11 +60,15 @@ std::optional<ReliabilityRecord> CohortReader::reliability() const {
   const std::string base = "/cohort/reliability/";
   if (!exists(file, "/cohort") || !exists(file, "/cohort/reliability")) return std::nullopt;
   ReliabilityRecord out;
+  const std::size_t n = state_->header.measure.size();
   for (const ReliabilityColumn& column : reliability_columns()) {
+    const bool known = exists(file, base + column.name); // older files lack later columns
     if (column.is_text) {
-      out.texts[column.name] = read_strings(file, base + column.name);
+      out.texts[column.name] =
+          known ? read_strings(file, base + column.name) : std::vector<std::string>(n);
     } else {
-      out.numbers[column.name] = read_doubles(file, base + column.name);
+      out.numbers[column.name] =
+          known ? read_doubles(file, base + column.name) : std::vector<double>(n, std::nan(""));
     }
   }
   out.reliable_change = read_matrix(file, base + "reliable_change");

@@ -43,14 +43,25 @@ double within_run(const Items& items) {
   return std::max(0.0, 1.0 - error / static_cast<double>(items.size()) / variance(y));
 }
 
-double split_half(const Items& items) {
+double half_correlation(const Items& items) {
   std::vector<double> a, b;
   for (const Item* item : items) {
     a.push_back((*item)[0] + 0.5 * (*item)[1]);
     b.push_back((*item)[0] - 0.5 * (*item)[1]);
   }
-  const double r = has_spread(a) && has_spread(b) ? pearson(a, b) : kNaN;
-  return r > -1.0 ? 2.0 * r / (1.0 + r) : kNaN;
+  return has_spread(a) && has_spread(b) ? pearson(a, b) : kNaN;
+}
+
+// Beyond r <= 0 the formula is no reliability: it runs to minus infinity at r = -1.
+double spearman_brown(double r) { return r <= 0.0 ? 0.0 : 2.0 * r / (1.0 + r); }
+
+// Of the correlation of the halves; the formula is monotone, so quantiles carry over.
+Estimate split_half_of(const Estimate& r) {
+  Estimate out{spearman_brown(r.value), spearman_brown(r.low), spearman_brown(r.high), r.reason};
+  if (r.value <= 0.0 && out.reason.empty()) {
+    out.reason = "the halves do not correlate: no variance in common";
+  }
+  return out;
 }
 
 struct Squares {
@@ -192,10 +203,11 @@ Measure measure_of(const Column& column) {
           ? bootstrapped(with_se, column.params, column.stream("within_run"), within_run)
           : missing(column.too_few(with_se.size(), "the measure and its standard error"));
   const std::vector<Item> halves = column.first_with(column.inputs.difference);
-  out.split_half =
+  out.half_correlation =
       column.enough(halves.size())
-          ? bootstrapped(halves, column.params, column.stream("split_half"), split_half)
+          ? bootstrapped(halves, column.params, column.stream("split_half"), half_correlation)
           : missing(column.too_few(halves.size(), "both halves"));
+  out.split_half = split_half_of(out.half_correlation);
   add_session_error(column, out);
   return out;
 }

@@ -3,8 +3,10 @@
 //   within-run reliability = max(0, 1 - mean(se^2) / s^2), s^2 the variance between people (n - 1):
 //     var_true / (var_true + mean se^2) with var_true = s^2 - mean se^2. The se are the errors of
 //     the runs' own models: what differs between sessions (head, mood, scanner) is not in them.
-//   split-half reliability = 2 r / (1 + r) (Spearman-Brown), r the correlation over people of the
-//     two halves y + d/2 and y - d/2, d the difference of the halves and y the whole.
+//   half_correlation r: over people, of the two halves y + d/2 and y - d/2, d their difference and
+//   y
+//     the whole. split-half reliability = 2 r / (1 + r) (Spearman-Brown), 0 where r <= 0: the
+//     formula is that of halves that share a true part, whose variance is then estimated as none.
 //   between-session error: root of the mean square within people over repeated sessions, and
 //     ICC(1) = (MS_between - MS_within) / (MS_between + (k0 - 1) MS_within); without repeats
 //     s sqrt(1 - ICC) with a given ICC; without either there is none, and no reliable change.
@@ -28,7 +30,7 @@ inline constexpr std::array<std::string_view, 2> kReferences{
     "Jacobson 1991, Journal of Consulting and Clinical Psychology, "
     "doi:10.1037/0022-006X.59.1.12"};
 inline constexpr StageInfo kStage{.name = "reliability",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "reliability of measures over a cohort",
                                   .references = kReferences};
 
@@ -69,14 +71,14 @@ struct Inputs {
 
 struct Estimate {
   double value = 0.0, low = 0.0, high = 0.0; // NaN when missing
-  std::string reason;                        // why `value` or the interval is missing
+  std::string reason;                        // why `value` or the interval is missing or not free
 };
 enum class SessionError { none, repeats, given_icc };
 struct Measure {
   int n_people = 0;
   double variance = 0.0;        // between people; NaN below two people
   double mean_squared_se = 0.0; // NaN unknown
-  Estimate within_run, split_half;
+  Estimate within_run, half_correlation, split_half;
   SessionError source = SessionError::none;
   double session_sd = 0.0; // error of one session; NaN without source
   Estimate icc;            // from repeats, or the given one without an interval

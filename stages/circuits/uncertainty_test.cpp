@@ -319,6 +319,34 @@ TEST(Reliability, RecoversPlantedVariances) {
   }
 }
 
+TEST(Reliability, HalvesThatDisagreeHaveNoReliability) {
+  // With y the whole and d the difference, halves y +- d/2 of equal variance correlate by
+  // (var y - var d / 4) / (var y + var d / 4) when y and d do not.
+  reliability::Inputs in;
+  in.values.resize(400, 3);
+  in.difference.resize(400, 3);
+  for (Eigen::Index i = 0; i < 400; ++i) {
+    const double sign_y = i % 2 == 0 ? 1.0 : -1.0;
+    const double sign_d = i % 4 < 2 ? 1.0 : -1.0;
+    in.values.row(i) << sign_y, sign_y, 1e-3 * sign_y;
+    in.difference.row(i) << 2.0 * std::sqrt(1.0 / 3.0) * sign_d, 4.0 * sign_d, 4.0 * sign_d;
+  }
+  const auto found = reliability::run(in, {.resamples = 200}, {}).measures;
+  EXPECT_NEAR(found[0].half_correlation.value, 0.5, 1e-12);
+  EXPECT_NEAR(found[0].split_half.value, 2.0 / 3.0, 1e-12);
+  EXPECT_EQ(found[0].split_half.reason, "");
+  EXPECT_NEAR(found[1].half_correlation.value, -0.6, 1e-12); // 2 r / (1 + r) would be -3
+  EXPECT_NEAR(found[2].half_correlation.value, -1.0, 1e-5);  // and here about -1e6
+  for (const std::size_t m : {1U, 2U}) {
+    EXPECT_EQ(found[m].split_half.value, 0.0);
+    EXPECT_EQ(found[m].split_half.low, 0.0);
+    EXPECT_EQ(found[m].split_half.high, 0.0);
+    EXPECT_LT(found[m].half_correlation.high, 0.0);
+    EXPECT_NE(found[m].split_half.reason.find("do not correlate"), std::string::npos);
+    EXPECT_EQ(found[m].half_correlation.reason, "");
+  }
+}
+
 TEST(Reliability, IntervalsCoverAndSessionErrorIsSeenByRepeatsAlone) {
   int covered_run = 0, covered_half = 0;
   constexpr int kTrials = 200;
@@ -381,6 +409,8 @@ TEST(Reliability, DegenerateMeasuresAreMissingWithAReason) {
   in.difference.setZero();
   auto m = reliability::run(in, {}, {}).measures[0];
   EXPECT_TRUE(std::isnan(m.within_run.value) && std::isnan(m.split_half.value));
+  EXPECT_TRUE(std::isnan(m.half_correlation.value));
+  EXPECT_EQ(m.split_half.reason, "no spread between people");
   EXPECT_EQ(m.within_run.reason, "no spread between people");
   in = people.inputs;
   in.se.resize(0, 0);

@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <complex>
-#include <map>
-#include <numbers>
 
 #include "stages/core/least_squares.hpp"
+#include "stages/core/mixture_noise_parts.hpp"
 
 namespace boldmill {
 namespace {
@@ -18,39 +16,6 @@ constexpr std::array<double, kComponents> kTau_s{0.0, 2.0, 0.0, 20.0};
 constexpr int kLattice = 10;         // steps of a weight between 0 and 1
 constexpr double kLeastWhite = 0.02; // keeps every covariance well conditioned
 constexpr double kBandRatio = 1.2;   // of the frequencies that bound a band
-
-// Cosines of rising frequency, each less its projection on the design and on those before it.
-struct Frequencies {
-  Eigen::MatrixXd basis;
-  std::vector<Eigen::Index> index; // of the cosine, 0 .. n - 1
-};
-Frequencies residual_cosines(const Eigen::MatrixXd& design_basis) {
-  constexpr double kNothingLeft = 1e-3;
-  const Eigen::Index n = design_basis.rows();
-  Eigen::MatrixXd known(n, n);
-  Eigen::Index n_known = design_basis.cols();
-  known.leftCols(n_known) = design_basis;
-  Frequencies out;
-  const double step = std::numbers::pi / static_cast<double>(n);
-  for (Eigen::Index k = 0; k < n && n_known < n; ++k) {
-    Eigen::VectorXd v(n);
-    for (Eigen::Index t = 0; t < n; ++t) {
-      v[t] = std::cos(step * (static_cast<double>(t) + 0.5) * static_cast<double>(k));
-    }
-    v.normalize();
-    for (int pass = 0; pass < 2; ++pass) {
-      v -= known.leftCols(n_known) * (known.leftCols(n_known).transpose() * v).eval();
-    }
-    const double left = v.norm();
-    if (left < kNothingLeft) continue;
-    v /= left;
-    v -= known.leftCols(n_known) * (known.leftCols(n_known).transpose() * v).eval();
-    known.col(n_known++) = v.normalized();
-    out.index.push_back(k);
-  }
-  out.basis = known.middleCols(design_basis.cols(), n_known - design_basis.cols());
-  return out;
-}
 
 std::vector<Eigen::Index> band_ends(const std::vector<Eigen::Index>& frequency) {
   std::vector<Eigen::Index> ends;
@@ -84,79 +49,6 @@ Eigen::MatrixXd lattice() {
     out.row(row) /= out.row(row).sum();
   }
   return out;
-}
-
-Eigen::MatrixXd exponential(const Eigen::VectorXd& time_s, double tau_s) {
-  const Eigen::Index n = time_s.size();
-  Eigen::MatrixXd out(n, n);
-  for (Eigen::Index j = 0; j < n; ++j) {
-    out(j, j) = 1.0;
-    for (Eigen::Index i = j + 1; i < n; ++i) {
-      out(i, j) = out(j, i) = out(i - 1, j) * std::exp(-(time_s[i] - time_s[i - 1]) / tau_s);
-    }
-  }
-  return out;
-}
-
-// B at rising lags, by summing its spectrum.
-class NeuralCorrelation {
-public:
-  NeuralCorrelation() : power_(kFrequencies) {
-    for (Eigen::Index i = 0; i < kFrequencies; ++i) {
-      const std::complex<double> pole(1.0, 2.0 * std::numbers::pi * hz(i));
-      const std::complex<double> response = std::pow(pole, -6) - std::pow(pole, -16) / 6.0;
-      power_[i] = std::norm(response) / hz(i);
-    }
-    power_ /= power_.sum();
-  }
-  [[nodiscard]] double at(double lag_s) const {
-    double sum = 0.0;
-    for (Eigen::Index i = 0; i < kFrequencies; ++i) {
-      sum += power_[i] * std::cos(2.0 * std::numbers::pi * hz(i) * lag_s);
-    }
-    return sum;
-  }
-
-private:
-  static constexpr double kStep_hz = 1.0 / 8000.0;   // no repeat within 8000 s
-  static constexpr Eigen::Index kFirst = 20;         // 1/400 Hz
-  static constexpr Eigen::Index kFrequencies = 3981; // to 0.5 Hz
-  [[nodiscard]] static double hz(Eigen::Index i) {
-    return kStep_hz * static_cast<double>(kFirst + i);
-  }
-  Eigen::VectorXd power_;
-};
-
-const NeuralCorrelation& neural_correlation() {
-  static const NeuralCorrelation instance;
-  return instance;
-}
-
-Eigen::MatrixXd neural_covariance(const Eigen::VectorXd& time_s) {
-  const NeuralCorrelation& correlation = neural_correlation();
-  std::map<long, double> known; // by lag in microseconds: times are multiples of one step
-  const Eigen::Index n = time_s.size();
-  Eigen::MatrixXd out(n, n);
-  for (Eigen::Index j = 0; j < n; ++j) {
-    for (Eigen::Index i = j; i < n; ++i) {
-      const double lag_s = time_s[i] - time_s[j];
-      const auto [found, is_new] = known.try_emplace(std::lround(1e6 * lag_s), 0.0);
-      if (is_new) found->second = correlation.at(lag_s);
-      out(i, j) = out(j, i) = found->second;
-    }
-  }
-  return out;
-}
-
-// a' exp(-|t - u| / tau) a by one recursion.
-double quadratic(const Eigen::VectorXd& a, const Eigen::VectorXd& time_s, double tau_s) {
-  double total = 0.0;
-  double past = 0.0;
-  for (Eigen::Index i = 0; i < a.size(); ++i) {
-    if (i > 0) past = (past + a[i - 1]) * std::exp(-(time_s[i] - time_s[i - 1]) / tau_s);
-    total += a[i] * (a[i] + 2.0 * past);
-  }
-  return total;
 }
 
 } // namespace
@@ -235,27 +127,70 @@ double MixtureNoise::correlation_at(Eigen::Index candidate, double lag_s) const 
   double out = 0.0;
   for (Eigen::Index j = 1; j < kComponents; ++j) {
     const double correlation = j == kNeural
-                                   ? neural_correlation().at(lag_s)
+                                   ? neural_correlation(lag_s)
                                    : std::exp(-lag_s / kTau_s[static_cast<std::size_t>(j)]);
     out += weights_(candidate, j) * correlation;
   }
   return out;
 }
 
-double MixtureNoise::dof(Eigen::Index candidate, const Eigen::VectorXd& a) const {
-  Eigen::VectorXd gradient(kComponents);
-  gradient[0] = a.squaredNorm();
-  for (Eigen::Index j = 1; j < kComponents; ++j) {
-    gradient[j] = j == kNeural ? a.dot(neural_ * a)
-                               : quadratic(a, time_s_, kTau_s[static_cast<std::size_t>(j)]);
+std::vector<Eigen::Index> MixtureNoise::present(Eigen::Index candidate) const {
+  std::vector<Eigen::Index> out;
+  for (Eigen::Index j = 0; j < kComponents; ++j) {
+    if (weights_(candidate, j) > 0.0) out.push_back(j);
   }
-  const double variance = weights_.row(candidate).dot(gradient);
+  return out;
+}
+
+Eigen::MatrixXd MixtureNoise::uncertainty(Eigen::Index candidate) const {
+  const Eigen::MatrixXd m = components_(Eigen::all, present(candidate));
   const Eigen::VectorXd precision =
       0.5 * band_size_.cwiseQuotient(expected_.col(candidate).cwiseAbs2());
-  const Eigen::MatrixXd information =
-      components_.transpose() * precision.asDiagonal() * components_;
-  const double spread = gradient.dot(information.ldlt().solve(gradient));
+  const Eigen::MatrixXd information = m.transpose() * precision.asDiagonal() * m;
+  return information.ldlt().solve(Eigen::MatrixXd::Identity(m.cols(), m.cols()));
+}
+
+std::vector<Eigen::MatrixXd> MixtureNoise::products(Eigen::Index candidate,
+                                                    const Eigen::MatrixXd& a) const {
+  std::vector<Eigen::MatrixXd> out;
+  for (const Eigen::Index j : present(candidate)) {
+    if (j == 0) {
+      out.push_back(a);
+    } else if (j == kNeural) {
+      out.emplace_back(neural_ * a);
+    } else {
+      out.push_back(exponential_times(a, time_s_, kTau_s[static_cast<std::size_t>(j)]));
+    }
+  }
+  return out;
+}
+
+double MixtureNoise::dof(Eigen::Index candidate, const Eigen::VectorXd& a) const {
+  const std::vector<Eigen::MatrixXd> parts = products(candidate, a);
+  const std::vector<Eigen::Index> which = present(candidate);
+  Eigen::VectorXd gradient(static_cast<Eigen::Index>(parts.size()));
+  double variance = 0.0;
+  for (std::size_t j = 0; j < parts.size(); ++j) {
+    const double part = a.dot(parts[j].col(0));
+    gradient[static_cast<Eigen::Index>(j)] = part;
+    variance += weights_(candidate, which[j]) * part;
+  }
+  const double spread = gradient.dot(uncertainty(candidate) * gradient);
   return std::min(band_size_.sum(), 2.0 * variance * variance / spread);
+}
+
+Eigen::MatrixXd MixtureNoise::added(Eigen::Index candidate,
+                                    const std::vector<Eigen::MatrixXd>& residuals) const {
+  const Eigen::MatrixXd w = uncertainty(candidate);
+  const Eigen::Index rows = residuals.front().cols();
+  Eigen::MatrixXd out = Eigen::MatrixXd::Zero(rows, rows);
+  for (std::size_t j = 0; j < residuals.size(); ++j) {
+    for (std::size_t k = 0; k < residuals.size(); ++k) {
+      out += 2.0 * w(static_cast<Eigen::Index>(j), static_cast<Eigen::Index>(k)) *
+             residuals[j].transpose() * residuals[k];
+    }
+  }
+  return out;
 }
 
 } // namespace boldmill

@@ -9,7 +9,9 @@
 // s m_b(w), m_b(w) = mean over the band of z' V z, exact for the design and the rows. The weights
 // are those of a fixed lattice that minimise N log s(w) + sum_b n_b log m_b(w),
 // s(w) = sum_b n_b p_b / m_b(w) / N: restricted maximum likelihood but for the correlation between
-// the z. The variance components then have the information I_jk = sum_b n_b m_bj m_bk / (2 m_b^2).
+// the z. The variance components then have the information I_jk = sum_b n_b m_bj m_bk / (2 m_b^2),
+// over the components that are present: one whose weight came out as 0 lies on its limit and counts
+// as known, as is usual for variance components.
 #pragma once
 
 #include <Eigen/Dense>
@@ -36,8 +38,19 @@ public:
   [[nodiscard]] double correlation_at(Eigen::Index candidate, double lag_s) const;
   // Satterthwaite's degrees of freedom of the variance of an estimator a'y, at most n - rank.
   [[nodiscard]] double dof(Eigen::Index candidate, const Eigen::VectorXd& a) const;
+  // What estimated weights add to the covariance of estimators A'y of generalised least squares
+  // (Kenward & Roger 1997, doi:10.2307/2533558), s = 1: 2 sum_jk (I^-1)_jk A'V_j P V_k A. The V_j A
+  // of the components present are `products`; `added` takes them whitened and freed of the whitened
+  // design, so that cross products make P.
+  [[nodiscard]] std::vector<Eigen::MatrixXd> products(Eigen::Index candidate,
+                                                      const Eigen::MatrixXd& a) const;
+  [[nodiscard]] Eigen::MatrixXd added(Eigen::Index candidate,
+                                      const std::vector<Eigen::MatrixXd>& residuals) const;
 
 private:
+  [[nodiscard]] std::vector<Eigen::Index> present(Eigen::Index candidate) const;
+  [[nodiscard]] Eigen::MatrixXd uncertainty(Eigen::Index candidate) const; // I^-1, those present
+
   Eigen::MatrixXd filters_;
   Eigen::VectorXd time_s_;
   Eigen::MatrixXd neural_;             // n x n: B

@@ -218,9 +218,15 @@ Estimate estimate_in_mixture(const Run& run, const SeedDesign& design, const Mix
   const WeightedFit fit(root.matrixL().solve(design.columns));
   Estimate out = estimate(run, fit, contrast, root.matrixL().solve(y), design.columns.cols());
   if (!out.reason.empty()) return out;
-  const Eigen::VectorXd weights =
-      root.matrixU().solve(fit.weights(in_design(contrast.weights, design.columns.cols())));
+  const Eigen::VectorXd whitened = fit.weights(in_design(contrast.weights, design.columns.cols()));
+  const Eigen::VectorXd weights = root.matrixU().solve(whitened);
   out.dof = noise.dof(choice.candidate, weights);
+  std::vector<Eigen::MatrixXd> products = noise.products(choice.candidate, weights);
+  for (Eigen::MatrixXd& v : products) v = fit.residual(root.matrixL().solve(v.col(0)));
+  const double growth =
+      1.0 + noise.added(choice.candidate, products)(0, 0) / whitened.squaredNorm();
+  out.variance *= growth;
+  out.t /= std::sqrt(growth);
   return out;
 }
 

@@ -30,7 +30,7 @@ inline constexpr std::array<std::string_view, 3> kReferences{
     "Gitelman 2003, NeuroImage, doi:10.1016/S1053-8119(03)00058-2",
     "Di 2017, Human Brain Mapping, doi:10.1002/hbm.23413"};
 inline constexpr StageInfo kStage{.name = "ppi",
-                                  .version = 2,
+                                  .version = 3,
                                   .summary = "psychophysiological interactions between regions",
                                   .references = kReferences};
 

@@ -11,7 +11,7 @@
 //              lattice of 1/10, chosen per column by restricted maximum likelihood of the power of
 //              the residuals in bands of frequency (their expectation is exact for the design and
 //              the rows kept); generalised least squares; degrees of freedom by Satterthwaite
-//              from the uncertainty of the variance components.
+//              from the uncertainty of the variance components, and Kenward and Roger's variance.
 // Gaps left by censoring count with their true length: rho^(gap / TR), V(t - s).
 // mixture holds 5 % where AR(1) gives 12 to 29 % (METHOD.md). Sources: Worsley 2002,
 // doi:10.1006/nimg.2001.0933; Corbin 2018, doi:10.1002/hbm.24218; Friston 2002,
@@ -36,7 +36,7 @@ inline constexpr std::array<std::string_view, 3> kReferences{
     "Friston 2002, NeuroImage, doi:10.1006/nimg.2002.1091",
     "Corbin 2018, Human Brain Mapping, doi:10.1002/hbm.24218"};
 inline constexpr StageInfo kStage{.name = "glm",
-                                  .version = 2,
+                                  .version = 3,
                                   .summary = "first-level model of a task run",
                                   .references = kReferences};
 

@@ -88,13 +88,21 @@ Model mixture_model(const Rows& rows, const Wanted& wanted, const MixtureNoise& 
     model.residuals -= fit.basis() * back.transpose();
   }
   Eigen::Index at = 0;
-  for (const Contrast* contrast : wanted.contrasts) {
-    double dof = noise.dof(candidate, model.effect.row(at).transpose());
-    for (Eigen::Index r = 1; r < contrast->weights.rows(); ++r) {
-      dof = std::min(dof, noise.dof(candidate, model.effect.row(at + r).transpose()));
+  for (std::size_t k = 0; k < wanted.contrasts.size(); ++k) {
+    const Eigen::Index n_rows = wanted.contrasts[k]->weights.rows();
+    const Eigen::MatrixXd forms = model.effect.middleRows(at, n_rows).transpose();
+    double dof = noise.dof(candidate, forms.col(0));
+    for (Eigen::Index r = 1; r < n_rows; ++r) {
+      dof = std::min(dof, noise.dof(candidate, forms.col(r)));
     }
     model.dof.push_back(dof);
-    at += contrast->weights.rows();
+    std::vector<Eigen::MatrixXd> products = noise.products(candidate, forms);
+    for (Eigen::MatrixXd& v : products) {
+      root.matrixL().solveInPlace(v);
+      v -= fit.basis() * (fit.basis().transpose() * v).eval();
+    }
+    model.covariance[k] += noise.added(candidate, products);
+    at += n_rows;
   }
   return model;
 }

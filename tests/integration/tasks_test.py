@@ -6,6 +6,7 @@ import os
 import shutil
 
 import h5py
+import nibabel as nb
 import numpy as np
 from support import FAST, SOURCE, Scratch, check, run, same
 
@@ -194,4 +195,42 @@ with Scratch() as scratch:
     complete(names, data)
     reason = data["reason"][0][names["measure"].index("NS2")]
     check(reason == "task con absent: no run is labelled con, conscious", f"reason '{reason}'")
+    alone = data["measures_se"][0][[names["measure"].index(m) for m in ("C1", "C3", "C1C2a")]]
+
+    # A second run of the task, a quarter shorter: both count, and events after its end are left out.
+    func = scratch.path("small", f"sub-{data['people'][0].removeprefix('sub-')}", "func")
+    stem = os.path.join(func, next(f for f in os.listdir(func) if f.endswith("_bold.nii.gz"))[:-len("_bold.nii.gz")])
+    for name in [f for f in os.listdir(func) if f.startswith(os.path.basename(stem) + "_")]:
+        suffix = name[len(os.path.basename(stem)):]
+        if suffix == "_bold.nii.gz":
+            image = nb.load(os.path.join(func, name))
+            nb.save(image.slicer[..., :90], f"{stem}_run-2{suffix}")
+        else:
+            shutil.copy(os.path.join(func, name), f"{stem}_run-2{suffix}")
+        os.rename(os.path.join(func, name), f"{stem}_run-1{suffix}")
+    sixth = scratch.path("sixth")
+    run(scratch.path("small"), sixth, "all", *QUIET, *SET, expect=code)
+    names, data = circuits(sixth)
+    complete(names, data)
+    both = data["measures_se"][0][[names["measure"].index(m) for m in ("C1", "C3", "C1C2a")]]
+    print(f"standard errors of one run {alone}, of two {both}")
+    check((both < alone).all() and (both > 0.5 * alone).all(), "two runs know more than one")
+
+    # Rest alone: all task-free measures and scores, everything else missing with its reason.
+    run("simulate", scratch.path("resting"), "--participants", 5, "--size", "tiny", "--random-seed", 5, "--tasks", "rest",
+        "--volumes", "120", "--sites", "1", "--prevalence", "0.4", expect=0)
+    seventh = scratch.path("seventh")
+    code, text = run(scratch.path("resting"), seventh, "all", *QUIET, *SET)
+    check(code in (0, 1), text)
+    names, data = circuits(seventh)
+    complete(names, data)
+    check(set(data["source"]) == {"rest"}, f"sources {data['source']}")
+    free = np.array([task[m] == "rest" for m in names["measure"]])
+    check(np.isfinite(data["measures"][:, free]).mean() > 0.8, "task-free measures of a resting cohort")
+    check(np.isnan(data["measures"][:, ~free]).all(), "a measure of a task without the task")
+    reasons = {data["reason"][p][m] for p in range(5) for m in np.flatnonzero(~free)}
+    check(reasons == {f"task {key} absent: no run is labelled {labels}" for key, labels in
+                      (("con", "con, conscious"), ("nco", "nco, nonconscious"), ("gng", "gng, gonogo, GoNoGo"))}, f"reasons {reasons}")
+    there = np.isfinite(data["scores"]).any(axis=0)
+    check(1 <= there.sum() < len(there), f"scores {[n for n, x in zip(names['score'], there) if x]}")
 print("ok")

@@ -224,10 +224,16 @@ def fits():
             b = g.params @ c[0]
             unscaled = c[0] @ g.normalized_cov_params @ c[0]
             a = linalg.solve(cov, xk @ (g.normalized_cov_params @ c[0]), assume_a="pos")
-            gradient = np.array([a @ q @ a for q in parts])
-            dof = min(len(time) - x.shape[1], 2 * (w @ gradient) ** 2 / (gradient @ linalg.solve(information, gradient)))
-            stat = b / np.sqrt(s * unscaled)
-            rows.append([b, s * unscaled, stat, np.sign(stat) * stats.norm.isf(stats.t.sf(abs(stat), dof)), dof])
+            there = np.flatnonzero(w > 0)
+            uncertainty = linalg.inv(information[np.ix_(there, there)])
+            gradient = np.array([a @ parts[j] @ a for j in there])
+            dof = min(len(time) - x.shape[1], 2 * (w[there] @ gradient) ** 2 / (gradient @ uncertainty @ gradient))
+            inverse = linalg.inv(cov)
+            projector = inverse - inverse @ xk @ linalg.solve(xk.T @ inverse @ xk, xk.T @ inverse)
+            cross = np.array([[a @ parts[j] @ projector @ parts[k] @ a for k in there] for j in there])
+            variance = s * (unscaled + 2 * (uncertainty * cross).sum())
+            stat = b / np.sqrt(variance)
+            rows.append([b, variance, stat, np.sign(stat) * stats.norm.isf(stats.t.sf(abs(stat), dof)), dof])
         save(f"{name}.tsv", rows)
     # fixed effects of three runs with three voxels each
     effects = np.array([[1.0, -2.0, 0.5], [1.5, -1.0, 0.1], [0.7, 0.2, 0.4]])
