@@ -1,142 +1,64 @@
 #include "stages/cohort/imputation.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
 
-#include "stages/core/random.hpp"
 #include "stages/core/statistics.hpp"
 
 namespace boldmill::imputation {
-namespace {
 
-// With fewer people a column without values may be chance, not design.
-constexpr std::size_t kPeopleToCallAbsent = 5;
-
-std::map<int, std::vector<Eigen::Index>> members_of(const std::vector<int>& batch) {
-  std::map<int, std::vector<Eigen::Index>> out;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (batch[i] >= 0) out[batch[i]].push_back(static_cast<Eigen::Index>(i));
-  }
-  return out;
-}
-
-void learn_chains(const Eigen::MatrixXd& training, const std::vector<int>& batch, Model& model) {
-  const Params& params = model.params;
-  const auto members = members_of(batch);
-  for (const auto& [id, rows] : members) {
-    if (rows.size() < kPeopleToCallAbsent) continue;
-    std::vector<std::uint8_t> absent;
-    for (Eigen::Index c = 0; c < training.cols(); ++c) {
-      absent.push_back(training(rows, c).array().isNaN().all() ? 1 : 0);
-    }
-    model.absent[id] = std::move(absent);
-  }
-  const auto seed = static_cast<std::uint64_t>(params.random_seed);
-  for (int m = 0; m < params.imputations; ++m) {
-    const auto options = [&](const std::string& who) {
-      return cohort::ChainOptions{params.donors, params.iterations,
-                                  stream_seed(seed, "imputation " + std::to_string(m), who)};
-    };
-    Chains chains{cohort::fit_chain(training, options("pooled")), {}};
-    for (const auto& [id, rows] : members) {
-      if (static_cast<int>(rows.size()) < params.min_batch) continue;
-      chains.by_batch[id] =
-          cohort::fit_chain(training(rows, Eigen::all), options(std::to_string(id)));
-    }
-    model.chains.push_back(std::move(chains));
-  }
-}
-
-Eigen::RowVectorXd filled_row(const Model& model, const Eigen::RowVectorXd& row, int batch,
-                              int number) {
-  if (model.params.method != "pmm") {
-    return row.array().isNaN().select(model.fill.transpose(), row);
-  }
-  const Chains& chains = model.chains[static_cast<std::size_t>(number)];
-  const auto own = chains.by_batch.find(batch);
-  const auto absent = model.absent.find(batch);
-  return cohort::fill_row(own == chains.by_batch.end() ? chains.pooled : own->second, row,
-                          absent == model.absent.end() ? std::vector<std::uint8_t>{}
-                                                       : absent->second);
-}
-
-void check(const Model& model, const Eigen::MatrixXd& rows, const std::vector<int>& batch,
-           int number) {
-  if (rows.cols() != model.fill.size()) {
-    throw Error(ErrorKind::internal, "imputation: found " + std::to_string(rows.cols()) +
-                                         " columns, expected " + std::to_string(model.fill.size()));
-  }
-  if (!batch.empty() && static_cast<Eigen::Index>(batch.size()) != rows.rows()) {
-    throw Error(ErrorKind::internal, "imputation: batch needs one entry for each of the " +
-                                         std::to_string(rows.rows()) + " rows");
-  }
-  const auto numbers = std::max<std::size_t>(model.chains.size(), 1);
-  if (number < 0 || static_cast<std::size_t>(number) >= numbers) {
-    throw Error(ErrorKind::internal, "imputation: no imputation " + std::to_string(number) +
-                                         ", expected 0 to " + std::to_string(numbers - 1));
-  }
-}
-
-} // namespace
-
-Model fit(const Eigen::MatrixXd& training, const Params& params, const std::vector<int>& batch) {
-  Model model{Eigen::VectorXd(training.cols()), params, {}, {}};
+Model fit(const Eigen::MatrixXd& training, const Params& params) {
+  Model model{Eigen::VectorXd(training.cols())};
   for (Eigen::Index c = 0; c < training.cols(); ++c) {
     const std::vector<double> column(training.col(c).begin(), training.col(c).end());
     model.fill[c] = params.method == "mean" ? mean(column) : median(column);
   }
-  if (params.method == "pmm") learn_chains(training, batch, model);
   return model;
 }
 
-Outputs apply(const Model& model, const Eigen::MatrixXd& rows, const std::vector<int>& batch,
-              int number) {
-  check(model, rows, batch, number);
+Outputs apply(const Model& model, const Eigen::MatrixXd& rows) {
+  if (rows.cols() != model.fill.size()) {
+    throw Error(ErrorKind::internal, "imputation: found " + std::to_string(rows.cols()) +
+                                         " columns, expected " + std::to_string(model.fill.size()));
+  }
   Outputs out;
   for (Eigen::Index c = 0; c < rows.cols(); ++c) {
     if (!std::isnan(model.fill[c])) out.columns.push_back(c);
   }
-  out.x.resize(rows.rows(), static_cast<Eigen::Index>(out.columns.size()));
-  for (Eigen::Index row = 0; row < rows.rows(); ++row) {
-    const int id = batch.empty() ? -1 : batch[static_cast<std::size_t>(row)];
-    out.x.row(row) = filled_row(model, rows.row(row), id, number)(out.columns);
+  const auto n_columns = static_cast<Eigen::Index>(out.columns.size());
+  out.x.resize(rows.rows(), n_columns);
+  out.imputed.resize(rows.rows(), n_columns);
+  for (Eigen::Index c = 0; c < n_columns; ++c) {
+    const Eigen::Index from = out.columns[static_cast<std::size_t>(c)];
+    for (Eigen::Index row = 0; row < rows.rows(); ++row) {
+      const bool missing = std::isnan(rows(row, from));
+      out.imputed(row, c) = missing;
+      out.x(row, c) = missing ? model.fill[from] : rows(row, from);
+    }
   }
-  out.imputed = rows(Eigen::all, out.columns).array().isNaN() && !out.x.array().isNaN();
   return out;
 }
 
 cohort::LearningStep step(const Params& params) {
   return {std::string(kStage.name), [params](const cohort::Rows& training) {
-            Params once = params;
-            once.imputations = 1;
-            const Model model = fit(training.x, once, training.batch);
-            std::vector<std::uint8_t> dropped(static_cast<std::size_t>(training.x.cols()), 0);
-            for (const auto& [id, absent] : model.absent) {
-              for (std::size_t c = 0; c < dropped.size(); ++c) dropped[c] |= absent[c];
-            }
-            return [model, dropped](const cohort::Rows& rows) {
-              const Outputs filled = apply(model, rows.x, rows.batch);
+            const Model model = fit(training.x, params);
+            return [model](const cohort::Rows& rows) {
+              Outputs filled = apply(model, rows.x);
               cohort::Rows out = rows;
+              out.x = std::move(filled.x);
               out.names.clear();
-              std::vector<Eigen::Index> kept;
-              for (std::size_t i = 0; i < filled.columns.size(); ++i) {
-                const auto c = static_cast<std::size_t>(filled.columns[i]);
-                if (dropped[c] != 0) continue;
-                kept.push_back(static_cast<Eigen::Index>(i));
-                if (!rows.names.empty()) out.names.push_back(rows.names[c]);
+              for (const Eigen::Index c : filled.columns) {
+                if (!rows.names.empty())
+                  out.names.push_back(rows.names[static_cast<std::size_t>(c)]);
               }
-              out.x = filled.x(Eigen::all, kept);
               return out;
             };
           }};
 }
 
-std::size_t peak_bytes(const Shape& shape, const Params& params) {
-  const std::size_t table = shape.n_rows * shape.n_columns;
-  const std::size_t chains = params.method == "pmm" ? 4 * table * sizeof(double) : 0; // two a model
-  return table * (2 * sizeof(double) + 1) + chains * static_cast<std::size_t>(params.imputations);
+std::size_t peak_bytes(const Shape& shape, const Params&) {
+  return shape.n_rows * shape.n_columns * (2 * sizeof(double) + 1);
 }
 
 } // namespace boldmill::imputation

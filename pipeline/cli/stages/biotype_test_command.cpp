@@ -17,6 +17,7 @@
 #include "pipeline/cli/stages/cohort_columns.hpp"
 #include "pipeline/cli/stages/table_columns.hpp"
 #include "stages/cohort/biotype_test.hpp"
+#include "stages/cohort/chained_imputation.hpp"
 #include "stages/cohort/combat.hpp"
 #include "stages/cohort/imputation.hpp"
 #include "stages/cohort/standardisation.hpp"
@@ -44,9 +45,10 @@ std::vector<std::vector<cohort::LearningStep>> chains_of(const Options& options)
   const int count = options.impute == "pmm" ? options.imputations : 1;
   for (int m = 0; m < count; ++m) {
     std::vector<cohort::LearningStep> chain;
-    if (options.impute != "none") {
-      chain.push_back(imputation::step(
-          {.method = options.impute, .random_seed = options.params.random_seed + m}));
+    if (options.impute == "pmm") {
+      chain.push_back(chained_imputation::step({.random_seed = options.params.random_seed + m}));
+    } else if (options.impute != "none") {
+      chain.push_back(imputation::step({.method = options.impute}));
     }
     if (options.harmonise == "combat") chain.push_back(combat::step({}));
     chain.push_back(

@@ -8,6 +8,7 @@
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
 #include "pipeline/cli/stages/cohort_columns.hpp"
+#include "stages/cohort/chained_imputation.hpp"
 #include "stages/cohort/imputation.hpp"
 
 namespace boldmill::cli {
@@ -17,7 +18,8 @@ struct Options {
   std::string table, batch, train_on, target, out, mask;
   std::vector<std::string> columns;
   bool complete_case = false;
-  imputation::Params params{.method = "pmm"};
+  std::string method = "pmm";
+  chained_imputation::Params params;
 };
 
 std::vector<Eigen::Index> training_rows(const Options& options, const bids::Table& table) {
@@ -66,7 +68,7 @@ void write_completed(const Options& options, const bids::Table& table,
 }
 
 void write_mask(const Options& options, const bids::Table& table,
-                const std::vector<std::string>& columns, const imputation::Mask& imputed) {
+                const std::vector<std::string>& columns, const chained_imputation::Mask& imputed) {
   if (options.mask.empty()) return;
   bids::TableWriter writer;
   copy_identity(table, writer);
@@ -105,20 +107,23 @@ void run_impute(const Options& options) {
   for (const Eigen::Index row : rows) {
     if (!batch.empty()) training_batch.push_back(batch[static_cast<std::size_t>(row)]);
   }
-  imputation::Params params = options.params;
-  if (params.method != "pmm") params.imputations = 1;
-  const auto model = imputation::fit(x(rows, Eigen::all), params, training_batch);
   std::vector<Eigen::MatrixXd> tables;
-  imputation::Mask imputed;
-  for (int m = 0; m < params.imputations; ++m) {
-    const auto out = imputation::apply(model, x, batch, m);
-    Eigen::MatrixXd full = x; // a column nobody has stays as it is
-    full(Eigen::all, out.columns) = out.x;
-    tables.push_back(std::move(full));
-    imputed = imputation::Mask::Constant(x.rows(), x.cols(), false);
+  chained_imputation::Mask imputed = chained_imputation::Mask::Constant(x.rows(), x.cols(), false);
+  const auto keep = [&](const auto& out) { // a column nobody has stays as it is
+    tables.push_back(x);
+    tables.back()(Eigen::all, out.columns) = out.x;
     for (std::size_t c = 0; c < out.columns.size(); ++c) {
       imputed.col(out.columns[c]) = out.imputed.col(static_cast<Eigen::Index>(c));
     }
+  };
+  if (options.method == "pmm") {
+    const auto model = chained_imputation::fit(x(rows, Eigen::all), training_batch, options.params);
+    for (int m = 0; m < options.params.imputations; ++m) {
+      keep(chained_imputation::apply(model, x, batch, m));
+    }
+  } else {
+    const auto model = imputation::fit(x(rows, Eigen::all), {.method = options.method});
+    keep(imputation::apply(model, x));
   }
   const auto missing = x.array().isNaN().count();
   const auto left = tables.front().array().isNaN().count();
@@ -134,9 +139,13 @@ void run_impute(const Options& options) {
 
 void add_impute(CLI::App& stage_app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* app = stage_app.add_subcommand("impute", std::string(imputation::kStage.summary));
+  CLI::App* app =
+      stage_app.add_subcommand("impute", std::string(chained_imputation::kStage.summary));
   app->add_option("table", options->table, "a row per person (TSV)")->required();
   app->add_option("--batch", options->batch, "column of sites: donors are people of the same");
+  app->add_option("--method", options->method, "pmm: a near person's value; or the centre")
+      ->check(CLI::IsMember({"pmm", "median", "mean"}))
+      ->capture_default_str();
   app->add_option("--columns", options->columns,
                   "measures; default: every numeric column not named otherwise")
       ->delimiter(',');
