@@ -4,6 +4,7 @@ namespace boldmill::cli {
 
 // Defined in pipeline/cli/stages.
 void add_affine(CLI::App& stage_app);
+void add_biotype_test(CLI::App& stage_app);
 void add_biotypes(CLI::App& stage_app);
 void add_bias_field(CLI::App& stage_app);
 void add_bold_mask(CLI::App& stage_app);
@@ -30,7 +31,9 @@ void add_carpet(CLI::App& stage_app);
 void add_combat(CLI::App& stage_app);
 void add_compcor(CLI::App& stage_app);
 void add_despike(CLI::App& stage_app);
+void add_impute(CLI::App& stage_app);
 void add_motion_filter(CLI::App& stage_app);
+void add_norms(CLI::App& stage_app);
 void add_qc_fc(CLI::App& stage_app);
 void add_run_quality(CLI::App& stage_app);
 void add_alff(CLI::App& stage_app);
@@ -81,8 +84,11 @@ void add_stages(CLI::App& stage_app) {
                                          add_signal_quality,
                                          add_glm,
                                          add_qc_fc,
+                                         add_impute,
                                          add_combat,
+                                         add_norms,
                                          add_biotypes,
+                                         add_biotype_test,
                                          add_predict};
   for (const AddStage add : kStages) add(stage_app);
 }

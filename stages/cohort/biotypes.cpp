@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <numeric>
 #include <set>
 
+#include "stages/cohort/kernels/assignment.hpp"
 #include "stages/cohort/kernels/correlation_clustering.hpp"
 #include "stages/cohort/kernels/null_tables.hpp"
 #include "stages/cohort/kernels/stability.hpp"
@@ -166,25 +166,6 @@ int choose(const Outputs& out, const Params& params) {
   return params.k_min + static_cast<int>(best);
 }
 
-std::string profile_name(const Eigen::RowVectorXd& centroid, const Inputs& inputs,
-                         double prominent) {
-  const std::vector<std::string>& group = inputs.group.empty() ? inputs.features : inputs.group;
-  std::vector<std::string> order;
-  std::map<std::string, std::pair<double, double>> sums; // and numbers of features
-  for (std::size_t f = 0; f < group.size(); ++f) {
-    if (!sums.contains(group[f])) order.push_back(group[f]);
-    sums[group[f]].first += centroid[static_cast<Eigen::Index>(f)];
-    sums[group[f]].second += 1.0;
-  }
-  std::string out;
-  for (const std::string& name : order) {
-    const double mean = sums[name].first / sums[name].second;
-    if (std::abs(mean) < prominent) continue;
-    out += (out.empty() ? "" : " ") + name + (mean > 0.0 ? "+" : "-");
-  }
-  return out.empty() ? "nothing prominent" : out;
-}
-
 // The clusters at out.chosen.
 void describe(const Clustered& full, const Inputs& inputs, const Params& params, Outputs& out) {
   const std::vector<int> label = full.cuts.labels(out.chosen);
@@ -199,7 +180,9 @@ void describe(const Clustered& full, const Inputs& inputs, const Params& params,
   }
   for (Eigen::Index c = 0; c < out.chosen; ++c) {
     out.centroid.row(c) /= out.size[static_cast<std::size_t>(c)];
-    out.profile_name.push_back(profile_name(out.centroid.row(c), inputs, params.prominent_sd));
+    out.profile_name.push_back(cohort::profile_name(
+        out.centroid.row(c), inputs.group.empty() ? inputs.features : inputs.group,
+        params.prominent_sd));
   }
   out.to_centroid = Eigen::MatrixXd::Constant(n, out.chosen, kNaN);
   out.to_centroid(out.used, Eigen::all) = full.units * cohort::unit_rows(out.centroid).transpose();

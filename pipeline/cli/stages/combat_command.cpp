@@ -11,6 +11,7 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/cli/stages/longitudinal_combat_command.hpp"
 #include "pipeline/cli/stages/table_columns.hpp"
 #include "pipeline/store/harmonization.hpp"
 #include "stages/cohort/combat.hpp"
@@ -25,6 +26,8 @@ struct Options {
   std::string table, batch, reference, target, out, model, save_model;
   std::vector<std::string> covariates, columns;
   bool non_parametric = false;
+  bool longitudinal = false;
+  std::string person = "participant_id";
   combat::Params params;
 };
 
@@ -218,6 +221,23 @@ void apply_saved(const Options& options, const bids::Table& table, bool unseen_g
   write_table(options, table, record.column, y);
 }
 
+void learn_longitudinal(const Options& options, const bids::Table& table, const Context& context) {
+  if (options.params.method != "parametric" || options.params.mean_only ||
+      !options.reference.empty() || !options.save_model.empty()) {
+    throw Error(ErrorKind::usage, "combat: --longitudinal is parametric, of location and scale, "
+                                  "without a reference batch or a saved model");
+  }
+  Options others = options;
+  others.covariates.push_back(options.person);
+  const std::vector<std::string> columns = columns_of(others, table);
+  report_target(options, table, levels_of(table.text(options.batch)).id);
+  write_table(
+      options, table, columns,
+      longitudinal_combat_of({table, columns, options.batch, options.person, options.covariates,
+                              options.params.tolerance, options.params.max_iterations},
+                             context));
+}
+
 void run_combat(Options options, bool unseen_given) {
   const Context context = process_context();
   if (options.non_parametric) options.params.method = "non_parametric";
@@ -231,7 +251,9 @@ void run_combat(Options options, bool unseen_given) {
                                       "harmonisation");
   }
   const bids::Table table = bids::read_tsv(options.table);
-  if (options.model.empty()) {
+  if (options.model.empty() && options.longitudinal) {
+    learn_longitudinal(options, table, context);
+  } else if (options.model.empty()) {
     learn(options, table, context);
   } else {
     apply_saved(options, table, unseen_given, context);
@@ -252,6 +274,10 @@ void add_combat(CLI::App& stage_app) {
                   "columns to adjust; default: every numeric column not named otherwise")
       ->delimiter(',');
   app->add_flag("--non-parametric", options->non_parametric, "the same as --method non_parametric");
+  app->add_flag("--longitudinal", options->longitudinal,
+                "several sessions of a person: a random intercept for each");
+  app->add_option("--person", options->person, "column of people (--longitudinal)")
+      ->capture_default_str();
   app->add_option("--reference-batch", options->reference, "batch that is left as it is");
   app->add_option("--target", options->target,
                   "outcome: left alone, its association with the batch is printed");
@@ -259,7 +285,8 @@ void add_combat(CLI::App& stage_app) {
   auto* model = app->add_option("--model", options->model, "apply this model, learn nothing");
   app->add_option("--out", options->out, "the table with adjusted columns (TSV)")->required();
   add_params(*app, options->params);
-  for (const char* name : {"--save-model", "--covariates", "--columns", "--reference-batch"}) {
+  for (const char* name :
+       {"--save-model", "--covariates", "--columns", "--reference-batch", "--longitudinal"}) {
     model->excludes(name);
   }
   const CLI::Option* unseen = app->get_option("--unseen");
