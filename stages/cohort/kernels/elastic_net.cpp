@@ -78,6 +78,7 @@ std::vector<double> lambda_path(const Eigen::MatrixXd& x, const Eigen::VectorXd&
     lasso = (x.transpose() * centred).cwiseAbs().maxCoeff() / static_cast<double>(x.rows());
   }
   if (!(lasso > 0.0)) lasso = 1.0;
+  lasso *= 1.0 + 1e-12; // rounding must not let a coefficient in at the first penalty
   const double first = lasso / std::max(alpha, kSmallestAlpha);
   const double step = count == 1 ? 1.0 : std::pow(ratio * lasso / first, 1.0 / (count - 1));
   std::vector<double> out;

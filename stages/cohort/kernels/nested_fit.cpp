@@ -85,7 +85,7 @@ double held_out_loss(Family family, const Eigen::VectorXd& y,
     loss = (y - eta).array().square();
   } else if (family == Family::binomial) {
     const Eigen::ArrayXd wrong = -sign * eta.array();
-    loss = wrong.max(0.0) + (-wrong.abs()).exp().log1p();
+    loss = wrong.max(0.0) + (1.0 + (-wrong.abs()).exp()).log();
   } else {
     loss = (1.0 - sign * eta.array()).max(0.0).square();
   }
