@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "stages/core/statistics.hpp"
+
 namespace boldmill::graph {
 namespace {
 
@@ -103,6 +105,7 @@ public:
     penalised_regression::Inputs inputs = inputs_;
     inputs.target = target.y;
     inputs.baselines = baselines(name);
+    inputs.groupings = groupings();
     if (const std::string problem = not_binary(target); !problem.empty()) {
       results.not_done.push_back({analysis, problem});
       return;
@@ -178,7 +181,7 @@ private:
                                                const penalised_regression::Outputs& out) const {
     store::PredictionRecord r;
     r.target = name;
-    r.model = "elastic_net";
+    r.model = config_.prediction.model;
     r.cv = config_.prediction.cv;
     const auto list = [](const Eigen::VectorXd& v) {
       return std::vector<double>(v.data(), v.data() + v.size());
@@ -213,10 +216,54 @@ private:
                              kNaN, kNaN, kNaN});
       }
     }
+    add_summaries(out, r);
     r.null_metric = out.metrics.empty() ? "" : out.metrics.front().name;
     r.permutation_null = out.null;
     r.model_card = model_card(name, out);
     return r;
+  }
+
+  // What has no column of its own stands among the metrics under a longer name.
+  static void add_summaries(const penalised_regression::Outputs& out, store::PredictionRecord& r) {
+    const std::string primary = out.metrics.empty() ? "" : out.metrics.front().name;
+    const auto add = [&r](const std::string& name, double value, double lower, double upper,
+                          double p) {
+      r.metrics.push_back({name, value, lower, upper, p});
+    };
+    add("calibration_slope", out.calibration.slope, kNaN, kNaN, kNaN);
+    add("calibration_intercept", out.calibration.intercept, kNaN, kNaN, kNaN);
+    if (!out.increment.over.empty()) {
+      add(primary + "_increment", out.increment.difference, kNaN, kNaN, out.increment.p_value);
+    }
+    for (const auto& group : out.groups) {
+      add(primary + "_" + group.grouping + "_" + group.level, group.metric.value,
+          group.metric.lower, group.metric.upper, kNaN);
+    }
+    if (out.pooled_sites.n_groups > 1) {
+      add(primary + "_pooled_over_sites", out.pooled_sites.value, out.pooled_sites.lower,
+          out.pooled_sites.upper, kNaN);
+      add(primary + "_heterogeneity_i2", out.pooled_sites.i2, kNaN, kNaN, out.pooled_sites.q_p);
+    }
+  }
+
+  // Sites, sexes, and ages up to and above the median.
+  [[nodiscard]] std::vector<penalised_regression::Grouping> groupings() const {
+    std::vector<penalised_regression::Grouping> list;
+    for (const auto& [name, column] : {std::pair{"site", config_.cohort.site_column},
+                                       std::pair{"sex", config_.cohort.sex_column}}) {
+      const Text* values = column_of(people_, column);
+      if (values == nullptr) continue;
+      auto [levels, number] = levels_of(*values);
+      if (levels.size() > 1) list.push_back({name, std::move(levels), std::move(number)});
+    }
+    if (const Text* age = column_of(people_, config_.cohort.age_column)) {
+      const std::vector<double> years = store::as_numbers(*age);
+      const double middle = median(years);
+      penalised_regression::Grouping halves{"age", {"to_median", "above_median"}, {}};
+      for (const double y : years) halves.level.push_back(std::isnan(y) ? -1 : y > middle ? 1 : 0);
+      list.push_back(std::move(halves));
+    }
+    return list;
   }
 
   [[nodiscard]] std::string model_card(const std::string& name,
@@ -226,12 +273,15 @@ private:
     card["target"] = name;
     card["people_with_target"] = out.n_used;
     card["predictors"] = out.feature_names;
-    card["learning_steps"] = {"imputation", "standardisation", "elastic_net"};
+    card["learning_steps"] = {"imputation", "standardisation", config_.prediction.model};
     card["fitted_inside_folds"] = true;
     card["alpha"] = out.alpha;
     card["lambda"] = out.lambda;
     card["interval_method"] = out.interval_method;
     card["permutation"] = out.permutation_kind;
+    card["interval_and_set_hold_for"] = out.guarantee;
+    card["baselines_of_the_increment"] = out.increment.over;
+    card["rows_equal_to_another_person"] = out.n_copies;
     card["limits"] = {"no external validation", "conformal coverage assumes exchangeable people",
                       "a human must check data quality and the distance from the training people"};
     return card.dump();

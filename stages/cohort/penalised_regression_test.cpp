@@ -163,7 +163,7 @@ TEST(PenalisedRegression, PermutationPIsUniformWithoutSignal) {
   constexpr int kCohorts = 60;
   for (int c = 0; c < kCohorts; ++c) {
     const Outputs out = run(simulated(30, 0.0, 100 + static_cast<std::uint64_t>(c)), params, {});
-    EXPECT_EQ(out.permutation_kind, "free");
+    EXPECT_EQ(out.permutation_kind, "any_signal");
     if (out.p_value <= 0.05) ++small;
     if (out.p_value <= 0.5) ++below_half;
   }
@@ -251,8 +251,8 @@ TEST(PenalisedRegression, KeepsThePeopleOfRepeatedRowsTogether) {
   params.n_permutations = 5;
   const Outputs out = run(in, params, {});
   for (Eigen::Index i = 0; i < 80; i += 2) EXPECT_EQ(out.fold.col(i), out.fold.col(i + 1));
-  EXPECT_EQ(out.permutation_kind, "none"); // rows of a person are not exchangeable
-  EXPECT_TRUE(std::isnan(out.p_value));
+  EXPECT_EQ(out.null.size(), 5U); // people change places, with all their rows
+  EXPECT_LE(out.p_value, 1.0 / 6 + 1e-12);
 }
 
 TEST(PenalisedRegression, CountsPeopleOfAClassNotTheirRows) {
@@ -315,6 +315,191 @@ TEST(PenalisedRegression, SameBitsAtAnyThreadCount) {
   const Outputs eight = with_threads(8);
   EXPECT_EQ(one.prediction, eight.prediction);
   EXPECT_EQ(one.null, eight.null);
+}
+
+// Outcome and measures differ between sites and are unrelated inside them: the permutation inside
+// sites is uniform, and a site that was never seen is predicted at chance.
+TEST(PenalisedRegression, AnOutcomeTiedToTheSiteFoolsNeitherTestNorNewSite) {
+  Params params = quick();
+  params.n_repeats = 1;
+  params.n_folds = 4;
+  params.model = "ridge";
+  params.n_lambdas = 4;
+  params.n_permutations = 19;
+  Params new_site = params;
+  new_site.cv = "leave_site_out";
+  new_site.n_permutations = 0;
+  int small = 0, below_half = 0;
+  double within = 0.0;
+  constexpr int kCohorts = 40;
+  for (int c = 0; c < kCohorts; ++c) {
+    Inputs in = simulated(48, 0.0, 500 + static_cast<std::uint64_t>(c));
+    Grouping sites{"site", {"0", "1", "2", "3"}, {}};
+    for (Eigen::Index i = 0; i < 48; ++i) {
+      const int s = static_cast<int>(i % 4);
+      in.rows.batch.push_back(s);
+      in.target[i] += 2.0 * s;
+      in.rows.x(i, 0) += 2.0 * s;
+    }
+    sites.level = in.rows.batch;
+    in.groupings = {sites};
+    const double p = run(in, params, {}).p_value;
+    small += p <= 0.05 ? 1 : 0;
+    below_half += p <= 0.5 ? 1 : 0;
+    within += run(in, new_site, {}).pooled_sites.value / kCohorts;
+  }
+  EXPECT_LE(small, 8); // binomial(40, 0.05): 99.9 % are at most 7
+  EXPECT_GE(below_half, 9);
+  EXPECT_LE(below_half, 31);                                         // 20 +- 3.4 SD
+  EXPECT_NEAR(within, 0.0, 3.5 / std::sqrt(44.0 * kCohorts) + 0.02); // r inside sites
+}
+
+TEST(PenalisedRegression, TheIncrementIsWhatTheBaselinesDoNotTell) {
+  Inputs in = simulated(120, 1.0, 21);
+  in.baselines = {{"first", in.rows.x.leftCols(1)}, {"noise", in.rows.x.col(4)}};
+  Params params = quick();
+  params.n_permutations = 19;
+  const Outputs helps = run(in, params, {});
+  EXPECT_EQ(helps.baseline_names, (std::vector<std::string>{"mean", "first", "noise", "joint"}));
+  EXPECT_EQ(helps.increment.over, "first+noise");
+  EXPECT_GT(helps.increment.difference, 0.1);
+  EXPECT_EQ(helps.increment.p_value, 0.05);
+  in.baselines = {{"all", in.rows.x}}; // imaging repeats what the baseline holds
+  const Outputs nothing = run(in, params, {});
+  EXPECT_EQ(nothing.increment.over, "all");
+  EXPECT_NEAR(nothing.increment.difference, 0.0, 0.02);
+}
+
+TEST(PenalisedRegression, EveryModelFindsAStrongEffect) {
+  for (const char* model : {"ridge", "lasso", "svm", "cpm"}) {
+    Params params = quick();
+    params.model = model;
+    const Outputs out = run(binary(150, 1.5, 22), params, {});
+    ASSERT_EQ(out.not_done, "") << model;
+    EXPECT_GT(out.metrics[0].value, 0.8) << model;
+    EXPECT_LT(out.metrics[2].value, out.metrics[2].baseline[0]) << model; // Brier
+    EXPECT_NEAR(out.calibration.slope, 1.0, 0.5) << model;
+  }
+  Params params = quick();
+  params.model = "biotypes";
+  params.n_biotypes = 2;
+  Inputs in = simulated(120, 0.0, 23);
+  for (Eigen::Index i = 0; i < 120; ++i) { // two shapes, which carry the target
+    in.rows.x.row(i) *= 0.3;
+    in.rows.x(i, i % 2) += 3.0;
+    in.target[i] += 3.0 * static_cast<double>(i % 2);
+  }
+  const Outputs out = run(in, params, {});
+  EXPECT_GT(out.metrics[0].value, 0.7);
+  EXPECT_EQ(out.feature_names, (std::vector<std::string>{"biotype_1", "biotype_2"}));
+  params.model = "svm";
+  EXPECT_EQ(run(in, params, {}).not_done, "svm needs a binary target");
+}
+
+TEST(PenalisedRegression, ContributionsAddUpToThePrediction) {
+  Inputs in = simulated(80, 1.0, 24);
+  in.rows.names = {"a", "b", "c", "d", "e", "f"};
+  in.feature_group = {{"a", "one"}, {"b", "two"}, {"c", "two"},
+                      {"d", "two"}, {"e", "two"}, {"f", "two"}};
+  Params params = quick();
+  params.n_repeats = 1;
+  in.target.tail(10).setConstant(kNaN);
+  const Outputs out = run(in, params, {});
+  EXPECT_EQ(out.contribution_names, (std::vector<std::string>{"one", "two"}));
+  // Of one fold and one model the sum differs from the prediction by the intercept only.
+  for (const int fold : {0, 1, -1}) {
+    double intercept = kNaN;
+    for (Eigen::Index i = 0; i < 80; ++i) {
+      if (out.fold(0, i) != fold) continue;
+      const double rest = out.prediction[i] - out.contribution.row(i).sum();
+      if (std::isnan(intercept)) intercept = rest;
+      EXPECT_NEAR(rest, intercept, 1e-9);
+    }
+  }
+}
+
+TEST(PenalisedRegression, SaysForWhomIntervalsHold) {
+  Inputs in = simulated(110, 1.0, 25);
+  for (int i = 0; i < 110; ++i) in.rows.batch.push_back(i % 11);
+  Params params = quick();
+  EXPECT_NE(run(in, params, {}).guarantee.find("a new site: none"), std::string::npos);
+  params.cv = "leave_site_out";
+  const Outputs many = run(in, params, {});
+  EXPECT_EQ(many.guarantee, "people of a new site or study like those seen");
+  EXPECT_TRUE(std::isfinite(many.upper[0]));
+  for (int& site : in.rows.batch) site %= 5;
+  EXPECT_EQ(run(in, params, {}).guarantee,
+            "no guarantee: 4 calibrating sites or studies, needed 9");
+}
+
+// 90 % per class, for everyone and for those not abstained from; 60 cohorts of 60 people.
+TEST(PenalisedRegression, SetsCoverEachClassBeforeAndAfterAbstention) {
+  Params params = quick();
+  params.model = "ridge";
+  params.n_repeats = 1;
+  params.n_lambdas = 5;
+  double covered[2][2] = {}, n[2][2] = {};
+  for (std::uint64_t c = 0; c < 60; ++c) {
+    const Outputs out = run(binary(60, 0.7, 700 + c), params, {});
+    for (Eigen::Index i = 0; i < 60; ++i) {
+      const int label = out.y[i] > 0.5 ? 1 : 0;
+      for (int kept = 0; kept <= 1 - out.abstain[static_cast<std::size_t>(i)]; ++kept) {
+        covered[kept][label] += out.set(i, label);
+        ++n[kept][label];
+      }
+    }
+  }
+  for (const int kept : {0, 1}) {
+    for (const int label : {0, 1}) {
+      EXPECT_NEAR(covered[kept][label] / n[kept][label], 0.9, 0.03) << kept << label;
+    }
+  }
+  EXPECT_LE(1.0 - (n[1][0] + n[1][1]) / (n[0][0] + n[0][1]), 0.1);
+}
+
+// Each a declared rule: an answer or a reason, never a crash.
+TEST(PenalisedRegression, BadInputHasARule) {
+  Params params = quick();
+  Inputs in = simulated(60, 1.0, 26);
+  in.rows.x.col(3).setConstant(7.0); // a constant column weighs nothing
+  const Outputs constant = run(in, params, {});
+  EXPECT_EQ(constant.coefficient[3], 0.0);
+
+  in = simulated(60, 1.0, 26); // a copy under another number shares its fold
+  in.rows.x.row(11) = in.rows.x.row(40);
+  const Outputs copies = run(in, params, {});
+  EXPECT_EQ(copies.n_copies, 1);
+  EXPECT_EQ(copies.fold.col(11), copies.fold.col(40));
+
+  in = simulated(60, 1.0, 27); // one site of one person, and one of one class only
+  for (int i = 0; i < 60; ++i) in.rows.batch.push_back(i == 0 ? 0 : i < 20 ? 1 : 2);
+  in.target = (in.target.array() > 0).select(Eigen::VectorXd::Constant(60, 1.0), 0.0);
+  for (int i = 1; i < 20; ++i) in.target[i] = 1.0;
+  in.groupings = {{"site", {"one", "same", "mixed"}, in.rows.batch}};
+  params.cv = "leave_site_out";
+  const Outputs sites = run(in, params, {});
+  EXPECT_EQ(sites.not_done, "");
+  EXPECT_TRUE(std::isnan(sites.groups[0].metric.value));
+  EXPECT_TRUE(std::isnan(sites.groups[1].metric.value));
+  EXPECT_LE(sites.pooled_sites.n_groups, 1); // nothing to pool
+  EXPECT_TRUE(std::isnan(sites.pooled_sites.value));
+
+  params.cv = "leave_study_out";
+  EXPECT_EQ(run(in, params, {}).not_done, "leave_study_out needs at least two studies, found 0");
+  for (int i = 0; i < 60; ++i) in.study.push_back(i % 2);
+  EXPECT_EQ(run(in, params, {}).fold(0, 3), 1);
+
+  params.cv = "k_fold"; // more columns than people
+  in = simulated(40, 1.0, 28);
+  Random random(29);
+  Eigen::MatrixXd wide(40, 300);
+  for (double& v : wide.reshaped()) v = random.normal();
+  wide.leftCols(6) = in.rows.x;
+  in.rows.x = wide;
+  EXPECT_EQ(run(in, params, {}).feature_names.size(), 300U);
+
+  in.target = Eigen::VectorXd::LinSpaced(40, 0, 2).array().round(); // three values: continuous
+  EXPECT_FALSE(run(in, params, {}).binary);
 }
 
 TEST(PenalisedRegression, SaysWhyItIsNotDone) {

@@ -1,6 +1,7 @@
 // boldmill stage predict TABLE.tsv... [--people PEOPLE.tsv] --target COLUMN --model elastic_net
 // --cv leave_site_out --out DIR
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <limits>
@@ -14,10 +15,12 @@
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/cli/stage_command.hpp"
 #include "pipeline/cli/stages/people_table.hpp"
+#include "pipeline/cli/stages/predict_tables.hpp"
 #include "pipeline/cli/stages/table_columns.hpp"
 #include "stages/cohort/combat.hpp"
 #include "stages/cohort/kernels/association.hpp"
 #include "stages/cohort/penalised_regression.hpp"
+#include "stages/core/statistics.hpp"
 
 namespace boldmill::cli {
 namespace {
@@ -26,10 +29,9 @@ namespace prediction = penalised_regression;
 
 struct Options {
   std::vector<std::string> tables;
-  std::string people, target, site, person, out;
-  std::string model = "elastic_net";
+  std::string people, target, site, study, person, circuits, out;
   std::string harmonise = "none";
-  std::vector<std::string> features, baseline, harmonise_covariates;
+  std::vector<std::string> features, baseline, groups, harmonise_covariates;
   prediction::Params params;
 };
 
@@ -70,6 +72,35 @@ Eigen::VectorXd target_of(const bids::Table& table, const std::string& name) {
   return Eigen::Map<const Eigen::VectorXd>(values.data(), static_cast<Eigen::Index>(values.size()));
 }
 
+using ColumnSets = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+// NAME=COLUMN,COLUMN in the order given, then `covariates`.
+ColumnSets baseline_sets(const Options& options) {
+  ColumnSets sets;
+  std::vector<std::string> unnamed;
+  for (const std::string& word : options.baseline) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos) {
+      unnamed.push_back(word);
+      continue;
+    }
+    std::vector<std::string> columns;
+    for (std::size_t begin = equals + 1; begin <= word.size();) {
+      const std::size_t end = std::min(word.find(',', begin), word.size());
+      columns.push_back(word.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    sets.emplace_back(word.substr(0, equals), columns);
+  }
+  if (!unnamed.empty()) sets.emplace_back("covariates", unnamed);
+  for (const auto& [name, columns] : sets) {
+    if (std::find(columns.begin(), columns.end(), options.target) == columns.end()) continue;
+    throw Error(ErrorKind::usage,
+                "--baseline " + name + ": " + options.target + " is the target itself");
+  }
+  return sets;
+}
+
 std::vector<std::string> feature_columns(const Options& options, const bids::Table& table) {
   if (!options.features.empty()) return options.features;
   if (!options.people.empty()) { // what describes the people is not taken unasked
@@ -84,12 +115,49 @@ std::vector<std::string> feature_columns(const Options& options, const bids::Tab
     }
     return own;
   }
-  std::set<std::string> other(options.baseline.begin(), options.baseline.end());
+  std::set<std::string> other(options.groups.begin(), options.groups.end());
+  for (const auto& [name, columns] : baseline_sets(options)) {
+    other.insert(columns.begin(), columns.end());
+  }
   other.insert(options.harmonise_covariates.begin(), options.harmonise_covariates.end());
-  other.insert({options.target, options.site, options.person, "participant_id", "session_id"});
+  other.insert({options.target, options.site, options.study, options.person, "participant_id",
+                "session_id"});
   std::vector<std::string> out;
   for (std::size_t c = 0; c < table.n_columns(); ++c) {
     if (table.is_numeric(c) && !other.contains(table.names()[c])) out.push_back(table.names()[c]);
+  }
+  return out;
+}
+
+// Levels of a text column by name; numbers in two halves at the median.
+prediction::Grouping grouping_of(const bids::Table& table, const std::string& name, bool as_text) {
+  prediction::Grouping out{name, {}, {}};
+  const std::size_t column = table.require(name);
+  if (!as_text && table.is_numeric(column)) {
+    const std::vector<double> values = table.numbers(column);
+    const double middle = median(values);
+    out.level_names = {"up to the median", "above the median"};
+    for (const double v : values) out.level.push_back(std::isnan(v) ? -1 : v > middle ? 1 : 0);
+    return out;
+  }
+  const std::vector<std::string> text = table.text(name);
+  std::set<std::string> names(text.begin(), text.end());
+  names.erase("");
+  out.level_names.assign(names.begin(), names.end());
+  for (const std::string& value : text) {
+    const auto at = names.find(value);
+    out.level.push_back(at == names.end() ? -1
+                                          : static_cast<int>(std::distance(names.begin(), at)));
+  }
+  return out;
+}
+
+std::vector<int> known_levels(const bids::Table& table, const std::string& name) {
+  (void)table.require(name);
+  const std::vector<std::string> text = table.text(name);
+  std::vector<int> out = levels(text);
+  for (std::size_t row = 0; row < text.size(); ++row) {
+    if (text[row].empty()) out[row] = -1;
   }
   return out;
 }
@@ -162,12 +230,9 @@ prediction::Inputs read_inputs(const Options& options, const bids::Table& table)
   inputs.rows.x = table.matrix(inputs.rows.names);
   inputs.target = target_of(table, options.target);
   if (!options.site.empty()) {
-    (void)table.require(options.site);
-    const std::vector<std::string> site = table.text(options.site);
-    inputs.rows.batch = levels(site);
-    for (std::size_t row = 0; row < site.size(); ++row) {
-      if (site[row].empty()) inputs.rows.batch[row] = -1;
-    }
+    inputs.rows.batch = known_levels(table, options.site);
+    inputs.groupings.push_back(grouping_of(table, options.site, true));
+    inputs.groupings.back().name = "site";
     inputs.baselines.push_back({"site", baseline_columns(table, {options.site})});
   }
   const std::string person = !options.person.empty()       ? options.person
@@ -177,79 +242,26 @@ prediction::Inputs read_inputs(const Options& options, const bids::Table& table)
     (void)table.require(person);
     inputs.person = levels(table.text(person));
   }
-  if (!options.baseline.empty()) {
-    inputs.baselines.push_back({"covariates", baseline_columns(table, options.baseline)});
+  if (!options.study.empty()) inputs.study = known_levels(table, options.study);
+  for (const auto& [name, columns] : baseline_sets(options)) {
+    inputs.baselines.push_back({name, baseline_columns(table, columns)});
+  }
+  for (const std::string& name : options.groups) {
+    inputs.groupings.push_back(grouping_of(table, name, false));
+  }
+  if (!options.circuits.empty()) {
+    const bids::Table circuits = read_table(options.circuits);
+    const std::vector<std::string> feature = circuits.text("feature");
+    const std::vector<std::string> circuit = circuits.text("circuit");
+    for (std::size_t i = 0; i < feature.size(); ++i) inputs.feature_group[feature[i]] = circuit[i];
   }
   add_harmonisation(options, table, inputs);
   report_site(options, inputs);
   return inputs;
 }
 
-std::span<const double> view(const Eigen::VectorXd& values) {
-  return {values.data(), static_cast<std::size_t>(values.size())};
-}
-
-void write_predictions(const std::filesystem::path& file, const bids::Table& table,
-                       const prediction::Outputs& out) {
-  bids::TableWriter writer;
-  if (table.has("participant_id")) writer.text("participant_id", table.text("participant_id"));
-  writer.numbers("y", view(out.y))
-      .numbers(out.binary ? "probability" : "prediction", view(out.prediction));
-  const auto n = static_cast<Eigen::Index>(out.abstain.size());
-  if (out.binary) {
-    for (int label = 0; label < 2; ++label) {
-      std::vector<std::int64_t> inside;
-      for (Eigen::Index i = 0; i < n; ++i) inside.push_back(out.set(i, label));
-      writer.integers("set_" + std::to_string(label), inside);
-    }
-  } else {
-    writer.numbers("lower", view(out.lower)).numbers("upper", view(out.upper));
-  }
-  const std::vector<std::int64_t> abstain(out.abstain.begin(), out.abstain.end());
-  writer.integers("abstain", abstain);
-  for (Eigen::Index r = 0; r < out.fold.rows(); ++r) {
-    const Eigen::VectorXi row = out.fold.row(r);
-    const std::vector<std::int64_t> fold(row.begin(), row.end());
-    writer.integers("fold_" + std::to_string(r), fold);
-  }
-  writer.write(file);
-}
-
-void write_metrics(const std::filesystem::path& file, const prediction::Outputs& out) {
-  std::vector<std::string> names, methods, kinds;
-  std::vector<double> value, lower, upper, p;
-  std::vector<std::vector<double>> baseline(out.baseline_names.size());
-  for (const auto& metric : out.metrics) {
-    const bool primary = names.empty();
-    names.push_back(metric.name);
-    value.push_back(metric.value);
-    lower.push_back(metric.lower);
-    upper.push_back(metric.upper);
-    methods.push_back(out.interval_method);
-    p.push_back(primary ? out.p_value : std::numeric_limits<double>::quiet_NaN());
-    kinds.push_back(primary ? out.permutation_kind : "");
-    for (std::size_t b = 0; b < baseline.size(); ++b) baseline[b].push_back(metric.baseline[b]);
-  }
-  bids::TableWriter writer;
-  writer.text("metric", names).numbers("value", value).numbers("lower", lower);
-  writer.numbers("upper", upper).numbers("p_permutation", p).text("permutation", kinds);
-  for (std::size_t b = 0; b < baseline.size(); ++b) {
-    writer.numbers("baseline_" + out.baseline_names[b], baseline[b]);
-  }
-  writer.text("interval", methods).write(file);
-}
-
-void write_coefficients(const std::filesystem::path& file, const prediction::Outputs& out) {
-  bids::TableWriter writer;
-  writer.text("feature", out.feature_names).numbers("coefficient", view(out.coefficient));
-  writer.numbers("fold_mean", view(out.coefficient_fold_mean));
-  writer.numbers("fold_sd", view(out.coefficient_fold_sd)).write(file);
-}
-
-void run_predict(Options options) {
+void run_predict(const Options& options) {
   const Context context = process_context();
-  if (options.model == "ridge") options.params.alphas = {0.0};
-  if (options.model == "lasso") options.params.alphas = {1.0};
   const bids::Table table = read_people_table(options.tables, options.people);
   const prediction::Inputs inputs = read_inputs(options, table);
   std::cerr << "note: a table does not tell whether its columns were standardised, harmonised or "
@@ -260,14 +272,7 @@ void run_predict(Options options) {
   std::error_code failed;
   std::filesystem::create_directories(folder, failed);
   if (failed) throw Error(ErrorKind::disk, options.out + ": " + failed.message());
-  write_predictions(folder / "predictions.tsv", table, out);
-  write_metrics(folder / "metrics.tsv", out);
-  write_coefficients(folder / "coefficients.tsv", out);
-  if (!out.null.empty()) {
-    bids::TableWriter()
-        .numbers(out.metrics[0].name, out.null)
-        .write(folder / "permutation_null.tsv");
-  }
+  write_prediction_tables(folder, table, out);
 }
 
 } // namespace
@@ -283,15 +288,19 @@ void add_predict(CLI::App& stage_app) {
                   "more columns, joined by participant_id (and session_id): participants.tsv");
   app->add_option("--target", options->target, "column to predict: numbers, or two classes")
       ->required();
-  app->add_option("--model", options->model, "elastic_net tries `alphas`; ridge and lasso fix them")
-      ->check(CLI::IsMember({"elastic_net", "ridge", "lasso"}))
-      ->capture_default_str();
   app->add_option("--features", options->features,
                   "columns to predict from; default: every numeric column not named otherwise");
   app->add_option("--site", options->site, "column of sites");
   app->add_option("--person", options->person,
                   "column whose equal values never share training and test rows [participant_id]");
-  app->add_option("--baseline", options->baseline, "columns of the model to beat, e.g. age sex");
+  app->add_option("--study", options->study, "column of studies, for leave_study_out");
+  app->add_option("--baseline", options->baseline,
+                  "what the model has to beat: NAME=COLUMN,COLUMN, e.g. age_sex=age,sex "
+                  "motion=mean_fd severity=hdrs; columns without a name are `covariates`");
+  app->add_option("--groups", options->groups,
+                  "columns to report apart, e.g. sex age; numbers are cut at the median");
+  app->add_option("--circuits", options->circuits,
+                  "table of feature and circuit: contributions of each circuit per person");
   app->add_option("--harmonise", options->harmonise, "take sites out of the features in every fold")
       ->check(CLI::IsMember({"none", "combat"}))
       ->capture_default_str();

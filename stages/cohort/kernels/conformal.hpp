@@ -21,4 +21,17 @@ struct Interval {
 [[nodiscard]] Eigen::Array<std::uint8_t, Eigen::Dynamic, 2>
 conformal_set(const Eigen::VectorXd& y, const Eigen::VectorXd& probability, double alpha);
 
+// The same for a person of a site not seen: every calibrating site counts alike, whatever its size
+// (hierarchical conformal prediction: Dunn 2022, doi:10.1080/01621459.2022.2060112; Lee 2024,
+// arXiv:2306.06342). Row i's own site never calibrates it. With fewer than 1 / alpha - 1 other
+// sites no finite interval exists: infinite bounds, full sets. Rows of site -1 do not calibrate.
+[[nodiscard]] Interval conformal_interval_by_site(const Eigen::VectorXd& y,
+                                                  const Eigen::VectorXd& prediction,
+                                                  const std::vector<int>& site, double alpha);
+[[nodiscard]] Eigen::Array<std::uint8_t, Eigen::Dynamic, 2>
+conformal_set_by_site(const Eigen::VectorXd& y, const Eigen::VectorXd& probability,
+                      const std::vector<int>& site, double alpha);
+// Calibrating sites that a coverage of 1 - alpha at a new site needs: 9 for 90 %.
+[[nodiscard]] int sites_needed(double alpha);
+
 } // namespace boldmill::cohort

@@ -5,30 +5,17 @@
 #include <cmath>
 #include <limits>
 
+#include "stages/cohort/kernels/baseline_model.hpp"
 #include "stages/cohort/kernels/metrics.hpp"
 #include "stages/core/parallel.hpp"
-#include "stages/core/random.hpp"
 #include "stages/core/statistics.hpp"
 
 namespace boldmill::cohort {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kBaselineRidge = 1e-3;
 constexpr int kFewestFolds = 4;        // for an interval
 constexpr std::size_t kFewestRows = 4; // of a fold, for its correlation: two rows give -1 or 1
-
-struct FoldRows {
-  std::vector<Eigen::Index> training, test;
-};
-
-FoldRows rows_of(const Split& split, int fold) {
-  FoldRows out;
-  for (std::size_t row = 0; row < split.fold.size(); ++row) {
-    (split.fold[row] == fold ? out.test : out.training).push_back(static_cast<Eigen::Index>(row));
-  }
-  return out;
-}
 
 struct MetricKind {
   const char* name;
@@ -93,53 +80,31 @@ std::array<double, 3> half_widths(Family family, const Sample& sample,
   return out;
 }
 
-// Missing values take the training median; columns are scaled by the training rows.
-Eigen::MatrixXd baseline_columns(const Eigen::MatrixXd& x,
-                                 const std::vector<Eigen::Index>& training) {
-  Eigen::MatrixXd out = x;
-  for (Eigen::Index c = 0; c < x.cols(); ++c) {
-    const Eigen::VectorXd own = x.col(c)(training);
-    const double center = median({own.begin(), own.end()});
-    out.col(c) = out.col(c).array().isNaN().select(std::isnan(center) ? 0.0 : center, out.col(c));
-    const Eigen::VectorXd filled = out.col(c)(training);
-    const std::span<const double> values(filled.data(), static_cast<std::size_t>(filled.size()));
-    const double sd = standard_deviation(values);
-    out.col(c) = (out.col(c).array() - mean(values)) / (sd > 0.0 ? sd : 1.0);
-  }
-  return out;
-}
-
 Eigen::VectorXd baseline_predictions(Family family, const Sample& sample, const Split& split,
                                      const Eigen::MatrixXd& x) {
-  Eigen::VectorXd out = Eigen::VectorXd::Constant(sample.y.size(), kNaN);
-  for (int fold = 0; fold < split.n_folds; ++fold) {
-    const FoldRows rows = rows_of(split, fold);
-    if (rows.test.empty() || rows.training.empty()) continue;
-    const Eigen::MatrixXd columns = baseline_columns(x, rows.training);
-    const ElasticNetSettings settings{.family = family, .alpha = 0.0, .tolerance = 1e-7};
-    const auto fit = elastic_net_path(columns(rows.training, Eigen::all), sample.y(rows.training),
-                                      {kBaselineRidge}, settings);
-    out(rows.test) = elastic_net_predict(columns(rows.test, Eigen::all), fit[0], family);
-  }
-  return out;
+  const Eigen::VectorXd eta = baseline_eta(family, sample.y, x, split);
+  if (family == Family::gaussian) return eta;
+  return 1.0 / (1.0 + (-eta.array()).exp());
 }
 
 } // namespace
 
 HeldOut cross_validate(const Learner& learner, const Sample& sample, const Split& split,
                        std::uint64_t seed, const Context& context) {
-  const Eigen::Index n = sample.y.size();
-  HeldOut out{Eigen::VectorXd::Constant(n, kNaN), Eigen::VectorXd::Constant(n, kNaN), {}};
-  for (int fold = 0; fold < split.n_folds; ++fold) {
-    context.check_stop();
-    const FoldRows rows = rows_of(split, fold);
-    Trained model = train(learner, sample.select(rows.training),
-                          stream_seed(seed, "inner", std::to_string(fold)));
-    const Predicted predicted = predict(model, sample.rows.select(rows.test));
-    out.prediction(rows.test) = predicted.value;
-    out.relative_distance(rows.test) = predicted.distance / model.largest_distance;
-    out.models.push_back(std::move(model));
-  }
+  const Eigen::VectorXd missing = Eigen::VectorXd::Constant(sample.y.size(), kNaN);
+  HeldOut out{missing, missing, missing,
+              std::vector<Trained>(static_cast<std::size_t>(split.n_folds))};
+  parallel_blocks(context, out.models.size(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t f = begin; f < end; ++f) {
+      const int fold = static_cast<int>(f);
+      const FoldRows rows = rows_of(split, fold);
+      out.models[f] = train(learner, sample.select(rows.training), fold_seed(seed, fold));
+      const Predicted predicted = predict(out.models[f], sample.rows.select(rows.test));
+      out.prediction(rows.test) = predicted.value;
+      out.eta(rows.test) = predicted.eta;
+      out.relative_distance(rows.test) = predicted.distance / out.models[f].largest_distance;
+    }
+  });
   return out;
 }
 
@@ -167,6 +132,7 @@ RepeatedPredictions repeated_cross_validation(const Learner& learner, const Samp
     for (Trained& model : by_repeat[r].models) out.models.push_back(std::move(model));
   }
   out.mean_prediction = out.by_repeat.rowwise().mean();
+  out.first_eta = by_repeat[0].eta;
   out.relative_distance = by_repeat[0].relative_distance;
   return out;
 }

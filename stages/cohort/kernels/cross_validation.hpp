@@ -14,6 +14,7 @@ namespace boldmill::cohort {
 
 struct HeldOut {
   Eigen::VectorXd prediction;        // n
+  Eigen::VectorXd eta;               // n, b0 + X b
   Eigen::VectorXd relative_distance; // n, of the row over the largest of its training rows
   std::vector<Trained> models;       // one per fold
 };
@@ -25,6 +26,7 @@ struct RepeatedPredictions {
   Eigen::MatrixXd by_repeat;         // n x repeats
   Eigen::MatrixXd base;              // n x repeats, the training mean
   Eigen::VectorXd mean_prediction;   // n
+  Eigen::VectorXd first_eta;         // n, of the first repeat
   Eigen::VectorXd relative_distance; // n, of the first repeat
   std::vector<Trained> models;       // repeat by repeat, fold by fold
 };

@@ -18,14 +18,17 @@ Rows Rows::select(const std::vector<Eigen::Index>& rows) const {
   return out;
 }
 
-FittedSteps fit_steps(const std::vector<LearningStep>& steps, const Rows& training) {
-  FittedSteps fitted;
-  Rows current = training;
+FittedRows fit_apply_steps(const std::vector<LearningStep>& steps, Rows training) {
+  FittedRows out{{}, std::move(training)};
   for (const LearningStep& step : steps) {
-    fitted.push_back(step.fit(current));
-    current = fitted.back()(current);
+    out.steps.push_back(step.fit(out.rows));
+    out.rows = out.steps.back()(out.rows);
   }
-  return fitted;
+  return out;
+}
+
+FittedSteps fit_steps(const std::vector<LearningStep>& steps, const Rows& training) {
+  return fit_apply_steps(steps, training).steps;
 }
 
 Rows apply_steps(const FittedSteps& steps, Rows rows) {

@@ -32,6 +32,12 @@ struct LearningStep {
 using FittedSteps = std::vector<LearningStep::Apply>;
 // Fits every step on the training rows as the steps before it leave them.
 [[nodiscard]] FittedSteps fit_steps(const std::vector<LearningStep>& steps, const Rows& training);
+// The same, with the training rows as the last step leaves them.
+struct FittedRows {
+  FittedSteps steps;
+  Rows rows;
+};
+[[nodiscard]] FittedRows fit_apply_steps(const std::vector<LearningStep>& steps, Rows training);
 [[nodiscard]] Rows apply_steps(const FittedSteps& steps, Rows rows);
 
 } // namespace boldmill::cohort
