@@ -1,5 +1,6 @@
 // cohort_benchmark combat PEOPLE COLUMNS SITES FOLDER   harmonises a generated table
 // cohort_benchmark battery TABLE PEOPLE FEATURES REPETITIONS   clusters, nulls, resamplings
+// cohort_benchmark treatment STUDIES PEOPLE EFFECT   power and coverage over simulated studies
 // Prints "name value" lines; with a folder, the table and the result as float64 for the rivals.
 #include <sys/resource.h>
 
@@ -11,6 +12,7 @@
 
 #include "stages/cohort/biotypes.hpp"
 #include "stages/cohort/combat.hpp"
+#include "stages/cohort/treatment_simulation.hpp"
 #include "stages/core/random.hpp"
 
 namespace {
@@ -117,6 +119,17 @@ int run_battery(const std::string& table, Eigen::Index n, Eigen::Index p, int re
   return 0;
 }
 
+// Power and coverage over simulated randomised studies; see stages/cohort/treatment_simulation.hpp.
+int run_treatment(int n_studies, int n_people, double effect) {
+  const Clock clock;
+  const auto found = treatment::simulate_studies(n_studies, n_people, effect, {});
+  std::cout << "power " << found.power << "\nfalse_positives " << found.false_positives
+            << "\ncovered_rule " << found.covered_rule << "\ncovered_effect "
+            << found.covered_effect << "\ncovered_all_b " << found.covered_all_b << "\nwall_s "
+            << clock.wall_s() << '\n';
+  return 0;
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -128,7 +141,11 @@ int main(int argc, char** argv) {
   if (words.size() == 5 && words[0] == "battery") {
     return run_battery(words[1], std::stol(words[2]), std::stol(words[3]), std::stoi(words[4]));
   }
+  if (words.size() == 4 && words[0] == "treatment") {
+    return run_treatment(std::stoi(words[1]), std::stoi(words[2]), std::stod(words[3]));
+  }
   std::cerr << "cohort_benchmark combat PEOPLE COLUMNS SITES [FOLDER]\n"
-               "cohort_benchmark battery TABLE.f64 PEOPLE FEATURES REPETITIONS\n";
+               "cohort_benchmark battery TABLE.f64 PEOPLE FEATURES REPETITIONS\n"
+               "cohort_benchmark treatment STUDIES PEOPLE EFFECT\n";
   return 2;
 }

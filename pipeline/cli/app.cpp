@@ -9,6 +9,7 @@
 #include "pipeline/cli/commands.hpp"
 #include "pipeline/cli/export_command.hpp"
 #include "pipeline/cli/process.hpp"
+#include "pipeline/cli/score_command.hpp"
 #include "pipeline/cli/simulate_command.hpp"
 #include "pipeline/cli/stage_list.hpp"
 #include "pipeline/cli/status_command.hpp"
@@ -168,7 +169,7 @@ void add_stage(CLI::App& app, Action& action) {
 
 const std::vector<std::string>& verbs() {
   static const std::vector<std::string> names{"run",    "validate", "plan",   "simulate",
-                                              "submit", "status",   "merge",  "rerun",
+                                              "submit", "status",   "merge",  "rerun", "score",
                                               "export", "config",   "stage"};
   return names;
 }
@@ -217,6 +218,7 @@ int parse_and_run(int argc, const char* const* argv) {
   ValidateOptions validate;
   SubmitOptions submit;
   RerunOptions rerun;
+  ScoreOptions scoring;
   SimulateOptions simulate;
   ExportOptions exporting;
   StatusOptions status;
@@ -233,6 +235,8 @@ int parse_and_run(int argc, const char* const* argv) {
   merge->add_option("out", merge_out, "output folder with the shards")->required();
   merge->callback([&] { action = [&] { return merge_command(merge_out, command); }; });
   add_rerun(app, rerun, command, action);
+  add_score_options(*app.add_subcommand("score", "score new people by the model of a cohort"),
+                    scoring, command, action);
   add_export_options(*app.add_subcommand("export", "tables and matrices of a cohort file"),
                      exporting, action);
   add_config(app, config, key, action);

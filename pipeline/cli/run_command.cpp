@@ -136,6 +136,12 @@ int group_level(const graph::Study& study, const std::string& command, std::opti
     show("predictions",
          study.out / "tables" / ("predictions_" + bids::safe_component(target) + ".tsv"));
   }
+  for (const char* name : {"group_statistics", "treatment_policies"}) {
+    const auto& tables = summary.result_tables;
+    if (std::find(tables.begin(), tables.end(), name) == tables.end()) continue;
+    show("statistics", study.out / "tables" / (std::string(name) + ".tsv"));
+  }
+  show("model", study.out / "model.h5");
   show("report", study.out / "index.html");
   std::printf("Research use only: not a medical device.\n");
   return *all_fine && missing == 0 ? exit_ok : exit_some_failed;

@@ -45,6 +45,8 @@ void add_modularity(CLI::App& stage_app);
 void add_sliding_window(CLI::App& stage_app);
 void add_tissue(CLI::App& stage_app);
 void add_glm(CLI::App& stage_app);
+void add_group_statistics(CLI::App& stage_app);
+void add_treatment(CLI::App& stage_app);
 
 void add_stages(CLI::App& stage_app) {
   // In the order of the data's way.
@@ -89,7 +91,9 @@ void add_stages(CLI::App& stage_app) {
                                          add_norms,
                                          add_biotypes,
                                          add_biotype_test,
-                                         add_predict};
+                                         add_predict,
+                                         add_group_statistics,
+                                         add_treatment};
   for (const AddStage add : kStages) add(stage_app);
 }
 

@@ -268,6 +268,9 @@ const std::map<std::string, std::string>& file_roles() {
        "labels, maps or a table of points, in the space its name declares, else in that of the "
        "target template"},
       {"atlas_labels", "names of its labels (TSV, CSV or text)"},
+      {"review",
+       "what people decided about runs (TSV: run_id or participant_id with session_id, decision "
+       "include or exclude, rater, date, reason)"},
   };
   return roles;
 }

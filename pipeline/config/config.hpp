@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/config/cohort_sections.hpp"
 #include "pipeline/config/sections.hpp"
 #include "pipeline/config/task_names.hpp"
 #include "stages/anatomy/affine.hpp"
@@ -19,9 +20,11 @@
 #include "stages/circuits/measure_covariance.hpp"
 #include "stages/circuits/reliability.hpp"
 #include "stages/circuits/scores.hpp"
+#include "stages/cohort/group_statistics.hpp"
 #include "stages/cohort/imputation.hpp"
 #include "stages/cohort/penalised_regression.hpp"
 #include "stages/cohort/standardisation.hpp"
+#include "stages/cohort/treatment.hpp"
 #include "stages/connectivity/alff.hpp"
 #include "stages/connectivity/correlation.hpp"
 #include "stages/connectivity/graph_measures.hpp"
@@ -473,6 +476,10 @@ struct Config {
   imputation::Params imputation;
   standardisation::Params standardisation;
   penalised_regression::Params prediction;
+  AssociationParams associations;
+  group_statistics::Params group_statistics;
+  TrialParams trial;
+  treatment::Params treatment;
   TaskNamesByKey tasks;                      // section "tasks", see task_names.hpp
   std::map<std::string, ExternalFile> files; // by role, see file_roles()
 };
@@ -539,6 +546,11 @@ void for_each_section(C& c, V&& visit) {
   visit("imputation", c.imputation, imputation::kStage.summary);
   visit("standardisation", c.standardisation, standardisation::kStage.summary);
   visit("prediction", c.prediction, penalised_regression::kStage.summary);
+  visit("associations", c.associations,
+        std::string_view("groups and symptoms that scores are tested for"));
+  visit("group_statistics", c.group_statistics, group_statistics::kStage.summary);
+  visit("trial", c.trial, std::string_view("columns of outcomes and treatments"));
+  visit("treatment", c.treatment, treatment::kStage.summary);
 }
 
 // Roles of external files and what each is for.

@@ -9,7 +9,10 @@
 #include "pipeline/graph/cohort_connectivity.hpp"
 #include "pipeline/graph/cohort_reliability.hpp"
 #include "pipeline/graph/cohort_scores.hpp"
+#include "pipeline/graph/cohort_statistics.hpp"
+#include "pipeline/graph/frozen_model.hpp"
 #include "pipeline/graph/prediction.hpp"
+#include "pipeline/graph/review.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
 #include "stages/core/part_name.hpp"
@@ -56,7 +59,33 @@ void add_optional_measures(const store::CohortReader& cohort, Add&& add) {
   if (!cohort.qc_fc().empty()) add(qc_fc::kStage);
 }
 
+store::CohortResults analysed(const store::CohortReader& reader, const config::Config& config,
+                              const taxonomy::Taxonomy& taxonomy, const Context& context) {
+  store::CohortResults results;
+  const ComparableMeasures comparable = comparable_measures(reader, config, taxonomy);
+  add_scores(reader, comparable, config, taxonomy, results);
+  add_reliability(reader, comparable, config, taxonomy, results, context);
+  add_predictions(reader, config, results, context);
+  add_group_statistics(reader, comparable, config, results, context);
+  add_treatment(reader, comparable, config, results, context);
+  add_tangents(reader, config, results, context);
+  add_qc_fc(reader, config, results, context);
+  store::TableRecord agreement = agreement_table(reader.runs().run);
+  if (!agreement.columns.empty()) results.tables.push_back(std::move(agreement));
+  return results;
+}
+
 } // namespace
+
+store::CohortResults scored_by(const store::ModelRecord& model, const store::CohortReader& reader,
+                               const config::Config& config, const taxonomy::Taxonomy& taxonomy) {
+  store::CohortResults results;
+  results.fitted_on = "frozen_model";
+  const auto comparable = comparable_measures(reader, config, taxonomy, &model.reference);
+  add_scores(reader, comparable, config, taxonomy, results, &model.reference);
+  results.tables = apply_model(model, reader.measures(), reader.participants());
+  return results;
+}
 
 std::vector<std::string> method_references(const store::CohortReader& cohort) {
   const auto stages = cohort.stages();
@@ -112,6 +141,13 @@ std::vector<std::string> method_references(const store::CohortReader& cohort) {
     add(scores::kStage);
   }
   if (!cohort.predictions().empty()) add(penalised_regression::kStage);
+  const auto tables = cohort.result_tables();
+  const auto has_table = [&tables](const char* path) {
+    return std::any_of(tables.begin(), tables.end(),
+                       [&](const auto& table) { return table.path.starts_with(path); });
+  };
+  if (has_table("group_statistics")) add(group_statistics::kStage);
+  if (has_table("treatment")) add(treatment::kStage);
   return list;
 }
 
@@ -147,18 +183,24 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
     summary.n_rows = merged.n_rows;
     summary.n_runs = merged.n_runs;
     store::CohortResults results;
+    std::optional<store::ModelRecord> learned;
     {
       const store::CohortReader reader(part);
-      const ComparableMeasures comparable = comparable_measures(reader, config, taxonomy);
-      add_scores(reader, comparable, config, taxonomy, results);
-      add_reliability(reader, comparable, config, taxonomy, results, context);
-      add_predictions(reader, config, results, context);
-      add_tangents(reader, config, results, context);
-      add_qc_fc(reader, config, results, context);
+      if (request.model) {
+        results = scored_by(*request.model, reader, config, taxonomy);
+      } else {
+        results = analysed(reader, config, taxonomy, context);
+        learned = model_of(reader, config, results);
+      }
     }
     store::write_cohort_results(part, results);
     store::publish(part, request.out / "cohort.h5");
+    if (learned) store::write_model(request.out / "model.h5", *learned);
     summary.not_done = results.not_done;
+    for (const auto& table : results.tables) {
+      summary.result_tables.push_back(table.path);
+      for (char& c : summary.result_tables.back()) c = c == '/' ? '_' : c;
+    }
     for (const auto& prediction : results.predictions) {
       summary.predicted_targets.push_back(prediction.target);
     }

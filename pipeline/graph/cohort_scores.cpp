@@ -124,27 +124,47 @@ void note_not_done(const scores::Model& model, Eigen::Index n_controls,
   }
 }
 
+// Without a healthy group in the training cohort everything is missing, as it was there.
+scores::Model frozen_reference(const store::ReferenceRecord& record) {
+  scores::Model model;
+  const auto n = static_cast<Eigen::Index>(record.mean.size());
+  model.mean = Eigen::Map<const Eigen::VectorXd>(record.mean.data(), n);
+  model.sd = Eigen::Map<const Eigen::VectorXd>(record.sd.data(), n);
+  model.n.resize(n);
+  for (Eigen::Index m = 0; m < n; ++m) model.n[m] = record.n[static_cast<std::size_t>(m)];
+  model.correlation = record.correlation;
+  return model;
+}
+
 } // namespace
 
 ComparableMeasures comparable_measures(const store::CohortReader& reader,
                                        const config::Config& config,
-                                       const taxonomy::Taxonomy& taxonomy) {
+                                       const taxonomy::Taxonomy& taxonomy,
+                                       const store::ReferenceRecord* frozen) {
   ComparableMeasures out{reader.measures(), {}};
   const store::ParticipantsTable people = reader.participants();
-  out.source = reference_source(people, control_rows(people, config), out.measures.source);
+  out.source = frozen != nullptr
+                   ? frozen->source
+                   : reference_source(people, control_rows(people, config), out.measures.source);
   hide_other_sources(taxonomy, out.source, out.measures);
   return out;
 }
 
 void add_scores(const store::CohortReader& reader, const ComparableMeasures& comparable,
                 const config::Config& config, const taxonomy::Taxonomy& taxonomy,
-                store::CohortResults& results) {
+                store::CohortResults& results, const store::ReferenceRecord* frozen) {
   const auto& [measures, source] = comparable;
   const store::ParticipantsTable people = reader.participants();
   results.reference.source = source;
-  const Eigen::MatrixXd reference = healthy_reference(people, measures.table.value, config);
-  const scores::Model model = scores::fit(reference, config.scores);
-  note_not_done(model, reference.rows(), config, results);
+  scores::Model model;
+  if (frozen != nullptr) {
+    model = frozen_reference(*frozen);
+  } else {
+    const Eigen::MatrixXd reference = healthy_reference(people, measures.table.value, config);
+    model = scores::fit(reference, config.scores);
+    note_not_done(model, reference.rows(), config, results);
+  }
   scores::Inputs inputs{&taxonomy, measures.table.value, measures.table.se,
                         measures.table.coverage};
   inputs.error_correlation = [&reader](Eigen::Index row) -> Eigen::MatrixXd {
@@ -160,6 +180,7 @@ void add_scores(const store::CohortReader& reader, const ComparableMeasures& com
                     group_reasons(taxonomy.scores, taxonomy::feature_names(taxonomy),
                                   feature_reason, scored.scores)};
   results.reference.axis = "measure";
+  results.reference.correlation = model.correlation;
   for (Eigen::Index m = 0; m < model.mean.size(); ++m) {
     results.reference.mean.push_back(model.mean[m]);
     results.reference.sd.push_back(model.sd[m]);

@@ -13,15 +13,17 @@ struct ComparableMeasures {
   store::MeasuresTable measures;
   std::string source; // of the reference: "rest", "residual" or ""
 };
-[[nodiscard]] ComparableMeasures comparable_measures(const store::CohortReader& reader,
-                                                     const config::Config& config,
-                                                     const taxonomy::Taxonomy& taxonomy);
+// `frozen`: the reference of a model file in place of the cohort's own healthy people.
+[[nodiscard]] ComparableMeasures
+comparable_measures(const store::CohortReader& reader, const config::Config& config,
+                    const taxonomy::Taxonomy& taxonomy,
+                    const store::ReferenceRecord* frozen = nullptr);
 
 // Task-free measures of resting runs and of task residuals are not the same thing: the reference
 // has one source, that of most healthy people (of as many, rest), and a row of another source lacks
 // the features of its task-free measures, with that reason.
 void add_scores(const store::CohortReader& reader, const ComparableMeasures& comparable,
                 const config::Config& config, const taxonomy::Taxonomy& taxonomy,
-                store::CohortResults& results);
+                store::CohortResults& results, const store::ReferenceRecord* frozen = nullptr);
 
 } // namespace boldmill::graph

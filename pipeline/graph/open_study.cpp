@@ -149,6 +149,13 @@ std::vector<std::string> admitted_columns(const config::Config& config,
   wanted.push_back(config.input.group_column);
   wanted.push_back(config.cohort.site_column);
   wanted.insert(wanted.end(), config.cohort.targets.begin(), config.cohort.targets.end());
+  for (const auto* list :
+       {&config.associations.symptoms, &config.associations.covariates, &config.trial.covariates}) {
+    wanted.insert(wanted.end(), list->begin(), list->end());
+  }
+  const config::TrialParams& trial = config.trial;
+  wanted.insert(wanted.end(),
+                {trial.outcome, trial.baseline, trial.arm, trial.study, trial.day, trial.biotype});
   std::vector<std::string> columns;
   for (const std::string& name : index.participants.names()) {
     if (name == "participant_id") continue;
@@ -211,6 +218,13 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
 void finish_study(Study& study, const Context& context) {
   study.target = prepare_target(study.config, study.taxonomy, study.cache, context);
   find_derived_runs(study, context);
+  if (const auto file = study.config.files.find("review"); file != study.config.files.end()) {
+    identify_file("review", file->second);
+    study.review = read_review(file->second.path);
+    for (const std::string& note : unmatched(study.review, study.index)) {
+      study.target.notes.push_back(note);
+    }
+  }
   study.header.config_json = config::to_json(study.config).dump();
   study.header.config_sha256 = cache::sha256_hex(study.header.config_json);
   study.header.atlases = atlas_records(study.target);

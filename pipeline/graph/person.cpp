@@ -85,6 +85,9 @@ private:
 
   void add_run(std::size_t r) {
     store::RunRecord record = empty_run(session_.runs[r]);
+    const ReviewDecision review = decision_of(study_.review, record.run_id, session_.id);
+    record.qc_decision = review.decision;
+    record.qc_rater = review.raters;
     if (const auto* anatomy = std::get_if<Anatomy>(&inputs_.anatomy)) {
       const normalization::Outputs& fit = anatomy->fit.normalization;
       record.t1w_mirror_gain = anatomy->fit.affine.mirror_gain;
@@ -96,6 +99,7 @@ private:
     if (const auto* failure = std::get_if<Failure>(&inputs_.runs[r])) {
       record.status = "failed";
       record.reason = failure->message;
+      if (review.decision == "include") record.reason += "; no review can overrule a failure";
       person_.runs.push_back(std::move(record));
       return;
     }
@@ -169,19 +173,32 @@ private:
     record.dof_left = design.dof_left;
     if (!design.warning.empty()) exclude(record, "warning", design.warning);
     denoise_series(r, design, record);
-    const double kept_s = design.n_kept * result.tr_s;
-    if (record.fd_above_threshold > c_.gates.max_fd_share) {
-      exclude(record, "excluded",
-              share(record.fd_above_threshold) + " of the volumes move more than " +
-                  config::Json(c_.gates.fd_exclusion_mm).dump() + " mm, the limit is " +
-                  share(c_.gates.max_fd_share));
-    } else if (kept_s < c_.gates.min_time_s) {
-      exclude(record, "excluded",
-              std::to_string(static_cast<int>(kept_s)) + " s are kept, expected " +
-                  std::to_string(static_cast<int>(c_.gates.min_time_s)) + " s");
-    } else {
-      usable_.push_back({r, std::move(design)});
+    const ReviewDecision review = decision_of(study_.review, record.run_id, session_.id);
+    const std::string gate = gate_of(record, design.n_kept * result.tr_s);
+    if (review.decision == "exclude") {
+      exclude(record, "excluded", "review: " + review.reason);
+      return;
     }
+    if (!gate.empty() && review.decision != "include") {
+      exclude(record, "excluded", gate);
+      return;
+    }
+    if (!gate.empty()) exclude(record, "warning", gate + ", included by review");
+    usable_.push_back({r, std::move(design)});
+  }
+
+  // Why a run does not count by itself, "" when it does.
+  [[nodiscard]] std::string gate_of(const store::RunRecord& record, double kept_s) const {
+    if (record.fd_above_threshold > c_.gates.max_fd_share) {
+      return share(record.fd_above_threshold) + " of the volumes move more than " +
+             config::Json(c_.gates.fd_exclusion_mm).dump() + " mm, the limit is " +
+             share(c_.gates.max_fd_share);
+    }
+    if (kept_s < c_.gates.min_time_s) {
+      return std::to_string(static_cast<int>(kept_s)) + " s are kept, expected " +
+             std::to_string(static_cast<int>(c_.gates.min_time_s)) + " s";
+    }
+    return "";
   }
 
   // Denoising a mean is denoising its voxels, unless these have regressors of their own.

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "stages/core/statistics.hpp"
+#include "pipeline/graph/frozen_model.hpp"
+#include "pipeline/graph/model_card.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -80,7 +82,7 @@ class Predictor {
 public:
   Predictor(const store::CohortReader& reader, const config::Config& config, const Context& context)
       : config_(config), context_(context), people_(reader.participants()),
-        header_(reader.header()) {
+        header_(reader.header()), runs_(reader.runs()) {
     const store::MeasuresTable measures = reader.measures();
     inputs_.rows.x = measures.table.value;
     inputs_.rows.names = header_.measure;
@@ -115,7 +117,10 @@ public:
       results.not_done.push_back({analysis, out.not_done});
       return;
     }
-    results.predictions.push_back(record(name, target, out));
+    results.predictions.push_back(record(name, target, inputs, out));
+    results.frozen.push_back(
+        freeze(name, results.predictions.back().class_name, inputs, out, config_));
+    results.frozen.back().model_card = results.predictions.back().model_card;
   }
 
 private:
@@ -178,6 +183,7 @@ private:
   }
 
   [[nodiscard]] store::PredictionRecord record(const std::string& name, const Target& target,
+                                               const penalised_regression::Inputs& inputs,
                                                const penalised_regression::Outputs& out) const {
     store::PredictionRecord r;
     r.target = name;
@@ -219,7 +225,7 @@ private:
     add_summaries(out, r);
     r.null_metric = out.metrics.empty() ? "" : out.metrics.front().name;
     r.permutation_null = out.null;
-    r.model_card = model_card(name, out);
+    r.model_card = model_card({name, inputs, out, people_, header_, runs_, config_});
     return r;
   }
 
@@ -266,31 +272,11 @@ private:
     return list;
   }
 
-  [[nodiscard]] std::string model_card(const std::string& name,
-                                       const penalised_regression::Outputs& out) const {
-    config::Json card;
-    card["intended_use"] = "research use only; not a medical device";
-    card["target"] = name;
-    card["people_with_target"] = out.n_used;
-    card["predictors"] = out.feature_names;
-    card["learning_steps"] = {"imputation", "standardisation", config_.prediction.model};
-    card["fitted_inside_folds"] = true;
-    card["alpha"] = out.alpha;
-    card["lambda"] = out.lambda;
-    card["interval_method"] = out.interval_method;
-    card["permutation"] = out.permutation_kind;
-    card["interval_and_set_hold_for"] = out.guarantee;
-    card["baselines_of_the_increment"] = out.increment.over;
-    card["rows_equal_to_another_person"] = out.n_copies;
-    card["limits"] = {"no external validation", "conformal coverage assumes exchangeable people",
-                      "a human must check data quality and the distance from the training people"};
-    return card.dump();
-  }
-
   const config::Config& config_;
   const Context& context_;
   store::ParticipantsTable people_;
   store::CohortHeader header_;
+  store::RunTable runs_;
   penalised_regression::Inputs inputs_;
   Eigen::MatrixXd mean_fd_; // N x 1, over the runs of a row; NaN without one
 };

@@ -16,6 +16,7 @@
 #include "pipeline/cache/cache.hpp"
 #include "pipeline/config/config.hpp"
 #include "pipeline/graph/output_spaces.hpp"
+#include "pipeline/graph/review.hpp"
 #include "pipeline/image_io/digest.hpp"
 #include "pipeline/store/records.hpp"
 #include "stages/anatomy/tissue.hpp"
@@ -93,6 +94,7 @@ struct Study {
   std::vector<bids::DerivativesIndex> derivatives; // searched in this order, see precomputed.hpp
   std::map<std::string, DerivedSource> derived;    // by run_id, see derived_run.hpp
   mutable GridRegions grid_regions;
+  Review review;                          // of --path review=FILE
   std::vector<OutputSpace> output_spaces; // where images are written, see write_volumes
 
   [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;

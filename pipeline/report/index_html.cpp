@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -77,6 +78,61 @@ void add_scores(Page& page, const store::CohortReader& cohort,
   page.end_table();
 }
 
+// "data / people_used", in the order of the card.
+void add_items(Page& page, const Json& json, const std::string& path) {
+  if (json.is_object() || (json.is_array() && !json.empty() && json.front().is_object())) {
+    std::size_t i = 0;
+    for (const auto& item : json.items()) {
+      const std::string name = json.is_array() ? std::to_string(++i) : item.key();
+      add_items(page, item.value(), path.empty() ? name : path + " / " + name);
+    }
+    return;
+  }
+  std::string text;
+  if (json.is_array()) {
+    for (const Json& one : json) {
+      text += (text.empty() ? "" : "; ") + (one.is_string() ? one.get<std::string>() : one.dump());
+    }
+  } else {
+    text = json.is_string() ? json.get<std::string>() : json.is_null() ? "not known" : json.dump();
+  }
+  page.row({path, text});
+}
+
+void add_model_card(Page& page, const std::string& card) {
+  const Json json = Json::parse(card, nullptr, false);
+  if (!json.is_object()) return;
+  page.paragraph("Model card");
+  page.begin_table({"item", "value"});
+  add_items(page, json, "");
+  page.end_table();
+}
+
+// Results of the cohort that are short enough to be read; the rest is in tables/.
+void add_result_tables(Page& page, const store::CohortReader& cohort) {
+  constexpr std::size_t kMostRows = 200;
+  for (const auto& table : cohort.result_tables()) {
+    if (table.axis == "row" || table.columns.empty()) continue;
+    const auto& first = table.columns.front();
+    const std::size_t n = first.is_text ? first.text.size() : first.number.size();
+    page.heading(table.path + ": " + table.what);
+    std::vector<std::string> names;
+    for (const auto& column : table.columns) names.push_back(column.name);
+    page.begin_table(names);
+    for (std::size_t i = 0; i < std::min(n, kMostRows); ++i) {
+      std::vector<std::string> cells;
+      for (const auto& column : table.columns) {
+        cells.push_back(column.is_text ? column.text[i] : number(column.number[i], "%.4g"));
+      }
+      page.row(cells);
+    }
+    page.end_table();
+    if (n > kMostRows)
+      page.paragraph("The first " + std::to_string(kMostRows) + " of " + std::to_string(n) +
+                     " rows.");
+  }
+}
+
 void add_predictions(Page& page, const store::CohortReader& cohort) {
   for (const auto& p : cohort.predictions()) {
     page.heading("Prediction of " + p.target + " (" + p.model + ", " + p.cv + ")");
@@ -93,6 +149,7 @@ void add_predictions(Page& page, const store::CohortReader& cohort) {
                    " people are outside the training distribution (abstain = 1 in the table): "
                    "their numbers are "
                    "not to be used.");
+    add_model_card(page, p.model_card);
   }
 }
 
@@ -118,6 +175,7 @@ std::string index_html(const store::CohortReader& cohort, const ReportInfo& info
   add_runs(page, runs);
   add_scores(page, cohort, people);
   add_predictions(page, cohort);
+  add_result_tables(page, cohort);
   page.heading("Regions");
   for (const auto& atlas : cohort.header().atlases)
     page.paragraph(atlas.name + " in " + atlas.space + ": " + atlas.description);

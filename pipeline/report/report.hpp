@@ -33,11 +33,18 @@ void write_derivative_files(const std::filesystem::path& out, const store::Cohor
 // many runs had which correction.
 [[nodiscard]] std::string methods_text(const store::CohortReader& cohort, const ReportInfo& info);
 
-// tables/{runs,quality,qc_fc,graphs,circuit_measures,circuit_scores,reliability,predictions_<target>}.{tsv,json}
+// tables/{runs,quality,qc_fc,graphs,circuit_measures,circuit_scores,reliability,predictions_<target>,
+// review,group_statistics,treatment_*,scored_<target>}.{tsv,json}
 // and task-<T>_atlas-<A>_stat-<measure>_bold; tables without content are not written. Returns the
 // paths relative to `out`.
 std::vector<std::filesystem::path> write_tables(const std::filesystem::path& out,
                                                 const store::CohortReader& cohort);
+
+// circuit_scores and scored_<target> of `results`, which the rows of `cohort` got from a model
+// file.
+std::vector<std::filesystem::path> write_scored_tables(const std::filesystem::path& out,
+                                                       const store::CohortReader& cohort,
+                                                       const store::CohortResults& results);
 
 // Per run: confounds and parcel series; per participant-session: connectivity matrices (relmat).
 // Names as BIDS derivatives. Returns the paths relative to `out`.

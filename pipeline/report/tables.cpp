@@ -278,7 +278,37 @@ void write_prediction(const fs::path& out, const store::PredictionRecord& p,
   metrics.write(out, "metrics_" + bids::safe_component(p.target), written);
 }
 
+// "treatment/policies" becomes treatment_policies.tsv.
+void write_result_table(const fs::path& out, const store::TableRecord& record,
+                        const store::ParticipantsTable& people, std::vector<fs::path>& written) {
+  TableFile table = record.axis == "row" ? people_table(people) : TableFile();
+  for (const store::TableColumn& column : record.columns) {
+    if (column.is_text) {
+      table.text(column.name, column.text, column.what);
+    } else {
+      table.numbers(column.name, column.number, column.what);
+    }
+  }
+  std::string name = record.path;
+  for (char& c : name) c = c == '/' ? '_' : c;
+  table.write(out, bids::safe_component(name), written);
+}
+
 } // namespace
+
+std::vector<fs::path> write_scored_tables(const fs::path& out, const store::CohortReader& cohort,
+                                          const store::CohortResults& results) {
+  std::error_code code;
+  fs::create_directories(out / "tables", code);
+  std::vector<fs::path> written;
+  const store::ParticipantsTable people = cohort.participants();
+  TableFile table = people_table(people);
+  add_scores(table, results.scores, cohort.header().score,
+             "circuit score: mean of z-scores against the model's healthy group");
+  table.write(out, "circuit_scores", written);
+  for (const auto& one : results.tables) write_result_table(out, one, people, written);
+  return written;
+}
 
 std::vector<fs::path> write_tables(const fs::path& out, const store::CohortReader& cohort) {
   std::error_code code;
@@ -309,6 +339,7 @@ std::vector<fs::path> write_tables(const fs::path& out, const store::CohortReade
   write_reliability(out, cohort, written);
   for (const auto& prediction : cohort.predictions())
     write_prediction(out, prediction, people, written);
+  for (const auto& table : cohort.result_tables()) write_result_table(out, table, people, written);
   return written;
 }
 

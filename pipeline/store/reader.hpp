@@ -70,6 +70,8 @@ public:
   [[nodiscard]] std::optional<ReferenceRecord> reference() const;
   [[nodiscard]] std::vector<PredictionRecord> predictions() const;
   [[nodiscard]] std::vector<NotDone> not_done() const;
+  // /cohort/group_statistics, /cohort/treatment/*, /cohort/review.
+  [[nodiscard]] std::vector<TableRecord> result_tables() const;
 
   [[nodiscard]] std::vector<ConnectivityName> connectivity_names() const;
   [[nodiscard]] Eigen::MatrixXd connectivity(const ConnectivityName& name) const; // N x edges

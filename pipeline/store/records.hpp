@@ -174,7 +174,8 @@ struct ReferenceRecord {
   std::vector<double> mean;
   std::vector<double> sd;
   std::vector<std::int32_t> n;
-  std::string source; // of its task-free measures: "rest", "residual" or ""
+  std::string source;          // of its task-free measures: "rest", "residual" or ""
+  Eigen::MatrixXd correlation; // of the healthy people's values; in model files only
 };
 
 struct MetricRecord {
@@ -251,6 +252,39 @@ struct ReliabilityColumn {
 };
 [[nodiscard]] const std::vector<ReliabilityColumn>& reliability_columns();
 
+// Results of one analysis as columns of equal length over an axis of their own, or over `row`.
+struct TableColumn {
+  std::string name, what;
+  bool is_text = false;
+  std::vector<std::string> text; // "" missing
+  std::vector<double> number;    // NaN missing
+};
+struct TableRecord {
+  std::string path; // below /cohort, "treatment/policies"
+  std::string axis; // "test", "policy", ... or "row"
+  std::string what;
+  std::string fitted_on; // attribute, "" without
+  std::vector<TableColumn> columns;
+};
+
+// A prediction model as it is applied to a new person: of its columns the value put in place of a
+// missing one, then (x - mean) / sd, then intercept + x . coefficient.
+struct FrozenPrediction {
+  std::string target;
+  std::vector<std::string> class_name; // two of a logistic model, else none
+  std::vector<std::string> column;     // K measures
+  std::vector<double> fill, mean, sd;  // K; sd 0: the column is 0
+  std::vector<double> coefficient;     // K
+  double intercept = 0.0;
+  double largest_distance = 0.0;  // of a training row: root mean square of its standardised inputs
+  double max_missing_share = 1.0; // of all measures; with more nothing is said
+  double interval_level = 0.0;
+  double half_width = 0.0;               // conformal, of a number
+  std::vector<double> least_probability; // of each class to enter the set
+  std::int32_t n_people = 0;
+  std::string model_card; // JSON
+};
+
 struct CohortResults {
   ScoreTable features; // N x F, standardised against the reference
   ScoreTable scores;   // N x S
@@ -261,6 +295,8 @@ struct CohortResults {
   std::vector<TangentRecord> tangents;
   std::vector<QcFcRecord> qc_fc;
   std::optional<ReliabilityRecord> reliability;
+  std::vector<TableRecord> tables;
+  std::vector<FrozenPrediction> frozen; // of the predictions, for the model file
   std::vector<NotDone> not_done;
 };
 

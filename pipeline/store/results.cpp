@@ -6,6 +6,7 @@
 #include "pipeline/store/netcdf.hpp"
 #include "pipeline/store/reasons.hpp"
 #include "pipeline/store/reliability.hpp"
+#include "pipeline/store/result_tables.hpp"
 #include "pipeline/store/shard.hpp"
 
 namespace boldmill::store {
@@ -237,6 +238,7 @@ void write_cohort_results(const std::filesystem::path& part, const CohortResults
     write_tangents(file, root, row, results.tangents, results.fitted_on);
     write_qc_fc(root, results.qc_fc);
     if (results.reliability) write_reliability(root, *results.reliability, results.fitted_on);
+    for (const TableRecord& table : results.tables) write_result_table(root, table);
     write_not_done(root, results.not_done);
   }
   file.close();

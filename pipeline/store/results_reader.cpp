@@ -94,6 +94,7 @@ std::optional<ReferenceRecord> CohortReader::reference() const {
                          read_doubles(file, path + "/mean"),
                          read_doubles(file, path + "/sd"),
                          read_int32(file, path + "/n"),
+                         {},
                          {}};
   if (has_attribute(file, path, "task_free_source")) {
     record.source = text_attribute(file, path, "task_free_source");

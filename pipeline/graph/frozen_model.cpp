@@ -1,0 +1,257 @@
+#include "pipeline/graph/frozen_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "pipeline/bids/text.hpp"
+#include "pipeline/bids/tsv.hpp"
+#include "stages/cohort/kernels/conformal.hpp"
+#include "stages/core/joined.hpp"
+
+namespace boldmill::graph {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+using Text = std::vector<std::string>;
+
+std::vector<double> to_vector(const Eigen::VectorXd& values) {
+  return {values.begin(), values.end()};
+}
+
+Eigen::VectorXd to_eigen(const std::vector<double>& values) {
+  return Eigen::Map<const Eigen::VectorXd>(values.data(), static_cast<Eigen::Index>(values.size()));
+}
+
+Eigen::VectorXd distances(const Eigen::MatrixXd& x) {
+  return (x.rowwise().squaredNorm() / std::max<double>(1.0, static_cast<double>(x.cols())))
+      .cwiseSqrt();
+}
+
+// Rows the model learned from: they have a fold.
+std::vector<Eigen::Index> training_rows(const penalised_regression::Outputs& out) {
+  std::vector<Eigen::Index> rows;
+  for (Eigen::Index row = 0; row < out.y.size(); ++row) {
+    if (out.fold.rows() > 0 && out.fold(0, row) >= 0) rows.push_back(row);
+  }
+  return rows;
+}
+
+// From the out-of-fold predictions of the training rows, as the group stage's own intervals.
+void freeze_intervals(const penalised_regression::Outputs& out,
+                      const std::vector<Eigen::Index>& rows, double alpha,
+                      store::FrozenPrediction& model) {
+  model.interval_level = 1.0 - alpha;
+  if (!out.binary) {
+    std::vector<double> residuals;
+    for (const Eigen::Index row : rows) {
+      residuals.push_back(std::abs(out.y[row] - out.prediction[row]));
+    }
+    model.half_width = cohort::conformal_quantile(std::move(residuals), alpha);
+    return;
+  }
+  model.half_width = kNaN;
+  for (const double label : {0.0, 1.0}) {
+    std::vector<double> strange; // 1 - probability of the own label
+    for (const Eigen::Index row : rows) {
+      if ((out.y[row] > 0.5) != (label > 0.5)) continue;
+      strange.push_back(label > 0.5 ? 1.0 - out.prediction[row] : out.prediction[row]);
+    }
+    model.least_probability.push_back(1.0 - cohort::conformal_quantile(std::move(strange), alpha));
+  }
+}
+
+// A new person's row of one model.
+struct OneScore {
+  double value = 0.0; // prediction, or probability of the second class
+  std::string why;    // of abstaining, "" when it does not
+};
+
+OneScore score_row(const store::FrozenPrediction& model, const Text& names,
+                   const Eigen::MatrixXd& measures, Eigen::Index row) {
+  Eigen::VectorXd x(static_cast<Eigen::Index>(model.column.size()));
+  for (std::size_t k = 0; k < model.column.size(); ++k) {
+    const auto at = std::find(names.begin(), names.end(), model.column[k]) - names.begin();
+    double value = measures(row, at);
+    if (std::isnan(value)) value = model.fill[k];
+    x[static_cast<Eigen::Index>(k)] = model.sd[k] > 0.0 ? (value - model.mean[k]) / model.sd[k] : 0;
+  }
+  OneScore out;
+  const double eta = model.intercept + x.dot(to_eigen(model.coefficient));
+  out.value = model.class_name.empty() ? eta : 1.0 / (1.0 + std::exp(-eta));
+  const auto missing = measures.row(row).array().isNaN().count();
+  const auto all = measures.cols();
+  const double distance = distances(x.transpose())[0];
+  if (missing == all) {
+    out.value = kNaN;
+    out.why = "no measure is present";
+  } else if (static_cast<double>(missing) > model.max_missing_share * static_cast<double>(all)) {
+    out.why = std::to_string(missing) + " of " + std::to_string(all) + " measures are missing";
+  } else if (!(distance <= model.largest_distance)) {
+    out.why = "outside the training people: distance " + bids::format_number(float(distance)) +
+              ", theirs at most " + bids::format_number(float(model.largest_distance));
+  }
+  return out;
+}
+
+// "site x, scanner y" of one person, new to the model; "" when all are known.
+std::string new_places_of(const store::ModelRecord& model, const store::ParticipantsTable& people,
+                          std::size_t row) {
+  Text found;
+  for (const auto& [name, levels] : model.known) {
+    const auto column = people.columns.find(name);
+    if (column == people.columns.end()) {
+      found.push_back(name + " unknown");
+      continue;
+    }
+    const std::string& value = column->second[row];
+    if (std::find(levels.begin(), levels.end(), value) != levels.end()) continue;
+    found.push_back(value.empty() ? name + " unknown" : "new " + name + " " + value);
+  }
+  return joined(found, ", ");
+}
+
+store::TableColumn numbers(std::string name, std::string what, std::size_t n) {
+  return {std::move(name), std::move(what), false, {}, std::vector<double>(n, kNaN)};
+}
+
+} // namespace
+
+store::FrozenPrediction freeze(const std::string& target, const Text& class_name,
+                               const penalised_regression::Inputs& inputs,
+                               const penalised_regression::Outputs& out,
+                               const config::Config& config) {
+  store::FrozenPrediction model;
+  model.target = target;
+  if (out.binary) model.class_name = class_name;
+  const auto rows = training_rows(out);
+  const Eigen::MatrixXd x = inputs.rows.x(rows, Eigen::all);
+  const imputation::Model imputed = imputation::fit(x, config.imputation);
+  const imputation::Outputs filled = imputation::apply(imputed, x);
+  const auto scale =
+      standardisation::fit(filled.x, inputs.rows.select(rows).is_reference, config.standardisation);
+  for (const Eigen::Index column : filled.columns) {
+    model.column.push_back(inputs.rows.names[static_cast<std::size_t>(column)]);
+    model.fill.push_back(imputed.fill[column]);
+  }
+  model.mean = to_vector(scale.mean);
+  model.sd = to_vector(scale.sd);
+  model.coefficient = to_vector(out.coefficient);
+  model.intercept = out.intercept;
+  model.largest_distance = distances(standardisation::apply(scale, filled.x)).maxCoeff();
+  model.max_missing_share = config.prediction.max_missing_share;
+  model.n_people = out.n_used;
+  freeze_intervals(out, rows, config.prediction.alpha_interval, model);
+  return model;
+}
+
+store::ModelRecord model_of(const store::CohortReader& reader, const config::Config& config,
+                            const store::CohortResults& results) {
+  const store::CohortHeader& header = reader.header();
+  store::ModelRecord model;
+  model.created_by = header.created_by;
+  model.build = header.build;
+  model.config_json = header.config_json;
+  model.config_sha256 = header.config_sha256;
+  model.taxonomy_sha256 = header.taxonomy_sha256;
+  model.measure = header.measure;
+  model.feature = header.feature;
+  model.score = header.score;
+  model.reference = results.reference;
+  const store::ParticipantsTable people = reader.participants();
+  for (const std::string& name : {config.cohort.site_column, std::string("scanner")}) {
+    const auto column = people.columns.find(name);
+    if (column == people.columns.end()) continue;
+    std::set<std::string> levels(column->second.begin(), column->second.end());
+    levels.erase("");
+    if (!levels.empty()) model.known[name] = {levels.begin(), levels.end()};
+  }
+  model.predictions = results.frozen;
+  return model;
+}
+
+void check_model(const store::ModelRecord& model, const std::string& model_name,
+                 const std::string& taxonomy_sha256, const Text& measures) {
+  if (model.taxonomy_sha256 != taxonomy_sha256) {
+    throw Error(ErrorKind::dataset, bids::display(model_name) + ": made with circuit definition " +
+                                        model.taxonomy_sha256.substr(0, 12) + ", this is " +
+                                        taxonomy_sha256.substr(0, 12) +
+                                        ": scores of different definitions cannot be compared");
+  }
+  if (model.measure != measures) {
+    throw Error(ErrorKind::dataset, bids::display(model_name) + ": found " +
+                                        std::to_string(model.measure.size()) +
+                                        " measures, expected the " +
+                                        std::to_string(measures.size()) + " of this cohort");
+  }
+}
+
+std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
+                                            const store::MeasuresTable& measures,
+                                            const store::ParticipantsTable& people) {
+  std::vector<store::TableRecord> tables;
+  const std::size_t n = people.participant_id.size();
+  for (const store::FrozenPrediction& one : model.predictions) {
+    const bool classes = !one.class_name.empty();
+    std::vector<store::TableColumn> columns;
+    if (classes) {
+      for (const std::string& name : one.class_name) {
+        columns.push_back(numbers("probability_" + name, "of this class", n));
+        columns.push_back(numbers("set_" + name, "1: in the conformal set", n));
+      }
+      columns.push_back(numbers("margin", "difference of the probabilities", n));
+    } else {
+      columns.push_back(numbers("prediction", "of " + one.target, n));
+      columns.push_back(numbers("lower", "conformal interval", n));
+      columns.push_back(numbers("upper", "conformal interval", n));
+    }
+    columns.push_back(numbers("abstain", "1: the number is not to be used", n));
+    store::TableColumn why{"abstain_reason", "why", true, Text(n), {}};
+    store::TableColumn place{"new_place",
+                             "site or scanner that the training cohort lacks: no coverage is "
+                             "promised there",
+                             true,
+                             Text(n),
+                             {}};
+    for (std::size_t row = 0; row < n; ++row) {
+      const OneScore score =
+          score_row(one, model.measure, measures.table.value, static_cast<Eigen::Index>(row));
+      const auto put = [&](std::size_t column, double value) {
+        columns[column].number[row] = value;
+      };
+      if (classes) {
+        const double p[] = {1.0 - score.value, score.value};
+        for (std::size_t c = 0; c < 2; ++c) {
+          put(2 * c, p[c]);
+          put(2 * c + 1, std::isnan(p[c]) ? kNaN : p[c] >= one.least_probability[c] ? 1.0 : 0.0);
+        }
+        put(4, std::abs(p[1] - p[0]));
+      } else {
+        put(0, score.value);
+        put(1, score.value - one.half_width);
+        put(2, score.value + one.half_width);
+      }
+      put(columns.size() - 1, score.why.empty() ? 0.0 : 1.0);
+      why.text[row] = score.why;
+      place.text[row] = new_places_of(model, people, row);
+    }
+    columns.push_back(std::move(why));
+    columns.push_back(std::move(place));
+    tables.push_back({"scored/" + one.target, "row", "frozen model of " + one.target,
+                      "frozen_model", std::move(columns)});
+  }
+  return tables;
+}
+
+std::vector<std::string> new_places(const store::ModelRecord& model,
+                                    const store::ParticipantsTable& people) {
+  std::set<std::string> found;
+  for (std::size_t row = 0; row < people.participant_id.size(); ++row) {
+    const std::string one = new_places_of(model, people, row);
+    if (!one.empty()) found.insert(one);
+  }
+  return {found.begin(), found.end()};
+}
+
+} // namespace boldmill::graph

@@ -1,0 +1,37 @@
+// What a cohort learned, frozen, and applied to new people one at a time: no row sees another.
+#pragma once
+
+#include "pipeline/config/config.hpp"
+#include "pipeline/store/model_file.hpp"
+#include "pipeline/store/reader.hpp"
+
+namespace boldmill::graph {
+
+// The model that `out` refitted on everybody, with its steps. Imputation and standardisation are
+// fitted anew on the rows it used.
+[[nodiscard]] store::FrozenPrediction freeze(const std::string& target,
+                                             const std::vector<std::string>& class_name,
+                                             const penalised_regression::Inputs& inputs,
+                                             const penalised_regression::Outputs& out,
+                                             const config::Config& config);
+
+// Reference and predictions of a group stage that has just ended.
+[[nodiscard]] store::ModelRecord model_of(const store::CohortReader& reader,
+                                          const config::Config& config,
+                                          const store::CohortResults& results);
+
+// Error{dataset}: another circuit definition, or other measures.
+void check_model(const store::ModelRecord& model, const std::string& model_name,
+                 const std::string& taxonomy_sha256, const std::vector<std::string>& measures);
+
+// Tables scored/<target> over the rows: prediction or probability, interval or set, margin, and
+// where the model abstains why; whether site and scanner were in the training cohort.
+[[nodiscard]] std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
+                                                          const store::MeasuresTable& measures,
+                                                          const store::ParticipantsTable& people);
+
+// Of every site and scanner column the values that the training cohort did not have.
+[[nodiscard]] std::vector<std::string> new_places(const store::ModelRecord& model,
+                                                  const store::ParticipantsTable& people);
+
+} // namespace boldmill::graph
