@@ -50,11 +50,6 @@ double noncentral_upper(double t, double df, double ncp) {
 
 } // namespace
 
-double normal_quantile(double p) {
-  if (!(p > 0.0) || !(p < 1.0)) return kNaN;
-  return root_of_decreasing(-40.0, 40.0, [p](double z) { return p - normal_tail(-z); });
-}
-
 double t_critical(double confidence, double df) {
   if (!(df > 0.0)) return kNaN;
   return root_of_decreasing(0.0, 1e8,

@@ -3,14 +3,14 @@
 
 #include <Eigen/Dense>
 
+#include "stages/cohort/kernels/normal_scores.hpp"
+
 namespace boldmill::cohort {
 
 struct Bounds {
   double lower = 0.0, upper = 0.0;
 };
 
-// z with P(Z <= z) = p.
-[[nodiscard]] double normal_quantile(double p);
 // t with P(|T| <= t) = confidence.
 [[nodiscard]] double t_critical(double confidence, double degrees_of_freedom);
 // P(T <= t) of Student's t with non-centrality `ncp` (Lenth 1989, AS 243), to about 1e-12.
