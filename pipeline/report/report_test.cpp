@@ -49,6 +49,7 @@ std::string methods_of(const std::string& config_json, const std::vector<std::st
   auto header = store::example::header();
   header.config_json = config_json;
   auto person = store::example::person(1, header);
+  person.stages.clear(); // the example's are those of a raw run
   for (const std::string& stage : stages) person.stages.push_back({stage, 1, "key"});
   const fs::path shard = folder.path() / "shard.h5";
   store::write_shard(shard, header, person);
