@@ -75,7 +75,7 @@ with tempfile.TemporaryDirectory() as folder:
             if name != "either":
                 row(f"{noise}, {name}: effect beside nilearn, relative", np.max(np.abs(mine.effect - theirs.effect) / np.abs(theirs.effect).max()), 1e-5)
                 row(f"{noise}, {name}: variance beside nilearn, relative", np.max(np.abs(mine.variance / theirs.variance - 1)), 1e-5)
-            row(f"{noise}, {name}: {'F' if name == 'either' else 't'} beside nilearn", np.max(np.abs(mine.stat - theirs.stat_)), target)
+            row(f"{noise}, {name}: {'F' if name == 'either' else 't'} beside nilearn", np.max(np.abs(mine.stat - theirs.stat())), target)
         if noise == "ols":
             fits = [sm.OLS(y[:, v], x).fit() for v in range(y.shape[1])]
             tests = [fit.t_test(weights["difference"]) for fit in fits]
