@@ -1,9 +1,9 @@
-// prediction_benchmark path FOLDER PEOPLE COLUMNS FAMILY ALPHA PENALTIES RATIO   one path on x.f64, y.f64
-// prediction_benchmark nested FOLDER PEOPLE COLUMNS FAMILY PENALTIES RATIO        10 x 5 folds, three mixings
-// prediction_benchmark permute PEOPLE COLUMNS FAMILY PENALTIES PERMUTATIONS       of the whole procedure
-// prediction_benchmark interval PEOPLE COHORTS EFFECT SEED                        coverage of the true AUC
-// Prints "name value" lines; `path` leaves lambda.f64 and beta.f64 (intercept, coefficients; a column a
-// penalty) in the folder.
+// prediction_benchmark path FOLDER PEOPLE COLUMNS FAMILY ALPHA PENALTIES RATIO   one path on x.f64,
+// y.f64 prediction_benchmark nested FOLDER PEOPLE COLUMNS FAMILY PENALTIES RATIO        10 x 5
+// folds, three mixings prediction_benchmark permute PEOPLE COLUMNS FAMILY PENALTIES PERMUTATIONS of
+// the whole procedure prediction_benchmark interval PEOPLE COHORTS EFFECT SEED coverage of the true
+// AUC Prints "name value" lines; `path` leaves lambda.f64 and beta.f64 (intercept, coefficients; a
+// column a penalty) in the folder.
 #include <ctime>
 
 #include <cmath>
@@ -32,7 +32,8 @@ double clock_s(clockid_t clock) {
 void report(const std::string& name, double value) { std::cout << name << ' ' << value << '\n'; }
 
 // Wall and CPU time of all threads.
-template <class Work> void timed(const std::string& name, Work&& work) {
+template <class Work>
+void timed(const std::string& name, Work&& work) {
   const double wall = clock_s(CLOCK_MONOTONIC);
   const double cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
   work();
@@ -59,10 +60,10 @@ int run_path(const std::vector<std::string>& words) {
   const Eigen::Index n = std::stol(words[2]), p = std::stol(words[3]);
   const Eigen::MatrixXd x = load(words[1] + "/x.f64", n, p);
   const Eigen::VectorXd y = load(words[1] + "/y.f64", n, 1);
-  const cohort::ElasticNetSettings settings{
-      .family = words[4] == "gaussian" ? Family::gaussian : Family::binomial,
-      .alpha = std::stod(words[5]),
-      .tolerance = 1e-7};
+  const cohort::ElasticNetSettings settings{.family = words[4] == "gaussian" ? Family::gaussian
+                                                                             : Family::binomial,
+                                            .alpha = std::stod(words[5]),
+                                            .tolerance = 1e-7};
   const auto lambdas =
       cohort::lambda_path(x, y, settings.alpha, std::stoi(words[6]), std::stod(words[7]));
   std::vector<cohort::ElasticNetFit> path;

@@ -47,10 +47,13 @@ double t_quantile_975(double dof) {
              (92160 * dof * dof * dof * dof);
 }
 
-// Half-widths by Nadeau & Bengio 2003 over the folds of all repeats.
-std::array<double, 3> half_widths(Family family, const Sample& sample,
-                                  const std::vector<Split>& splits,
-                                  const RepeatedPredictions& held_out) {
+struct FoldSpread {
+  std::array<double, 3> mean, half_width;
+};
+
+// Means over the folds of all repeats, and half-widths by Nadeau & Bengio 2003.
+FoldSpread spread_over_folds(Family family, const Sample& sample, const std::vector<Split>& splits,
+                             const RepeatedPredictions& held_out) {
   std::array<std::vector<double>, 3> by_fold;
   double share = 0.0;
   double n_folds = 0.0;
@@ -69,13 +72,14 @@ std::array<double, 3> half_widths(Family family, const Sample& sample,
       n_folds += 1.0;
     }
   }
-  std::array<double, 3> out{kNaN, kNaN, kNaN};
-  for (std::size_t m = 0; m < out.size(); ++m) {
+  FoldSpread out{{kNaN, kNaN, kNaN}, {kNaN, kNaN, kNaN}};
+  for (std::size_t m = 0; m < by_fold.size(); ++m) {
     const auto j = static_cast<double>(by_fold[m].size());
     if (j < kFewestFolds) continue;
     const double sd = standard_deviation(by_fold[m]);
     if (!(sd > 0.0)) continue; // folds that agree to the last bit say nothing of the error
-    out[m] = t_quantile_975(j - 1.0) * sd * std::sqrt(1.0 / j + share / n_folds);
+    out.mean[m] = mean(by_fold[m]);
+    out.half_width[m] = t_quantile_975(j - 1.0) * sd * std::sqrt(1.0 / j + share / n_folds);
   }
   return out;
 }
@@ -167,12 +171,15 @@ Evaluation evaluate(Family family, const Sample& sample, const std::vector<Split
   }
   // Fold means fall when their held-out rows are high: their rank says nothing.
   baseline_value[0][0] = family == Family::gaussian ? kNaN : 0.5;
-  const auto width = half_widths(family, sample, splits, held_out);
+  const FoldSpread spread = spread_over_folds(family, sample, splits, held_out);
   for (std::size_t m = 0; m < kinds.size(); ++m) {
     EvaluatedMetric metric{.name = kinds[m].name, .value = value[m], .baseline = {}};
-    metric.lower = std::max(kinds[m].lowest, value[m] - width[m]);
-    metric.upper = std::min(kinds[m].highest, value[m] + width[m]);
-    if (std::isnan(width[m])) metric.lower = metric.upper = kNaN;
+    // Pooling folds whose models differ biases r and AUC downwards; means over folds are free of
+    // it.
+    const double center = m == 0 ? spread.mean[m] : value[m];
+    metric.lower = std::max(kinds[m].lowest, center - spread.half_width[m]);
+    metric.upper = std::min(kinds[m].highest, center + spread.half_width[m]);
+    if (std::isnan(spread.half_width[m])) metric.lower = metric.upper = kNaN;
     for (const auto& values : baseline_value) metric.baseline.push_back(values[m]);
     out.metrics.push_back(std::move(metric));
   }
