@@ -38,27 +38,40 @@ std::vector<Eigen::Index> training_rows(const penalised_regression::Outputs& out
   return rows;
 }
 
-// From the out-of-fold predictions of the training rows, as the group stage's own intervals.
+// What the absolute errors of the calibrating rows allow a new row, as the group stage's own
+// intervals: `group` when people of a new site or study are covered, else empty.
+double allowed(const std::vector<double>& errors, const std::vector<int>& group, double alpha) {
+  if (group.empty()) return cohort::conformal_quantile(errors, alpha);
+  const auto n = static_cast<Eigen::Index>(errors.size());
+  Eigen::VectorXd y = Eigen::VectorXd::Constant(n + 1, kNaN);
+  std::vector<int> site = group;
+  site.push_back(std::numeric_limits<int>::max()); // of its own
+  for (Eigen::Index i = 0; i < n; ++i) y[i] = errors[static_cast<std::size_t>(i)];
+  return cohort::conformal_interval_by_site(y, Eigen::VectorXd::Zero(n + 1), site, alpha).upper[n];
+}
+
 void freeze_intervals(const penalised_regression::Outputs& out,
                       const std::vector<Eigen::Index>& rows, double alpha,
                       store::FrozenPrediction& model) {
   model.interval_level = 1.0 - alpha;
-  if (!out.binary) {
-    std::vector<double> residuals;
-    for (const Eigen::Index row : rows) {
-      residuals.push_back(std::abs(out.y[row] - out.prediction[row]));
-    }
-    model.half_width = cohort::conformal_quantile(std::move(residuals), alpha);
-    return;
-  }
+  const bool new_site = out.guarantee.starts_with("people of a new site");
+  const int n_labels = out.binary ? 2 : 1;
   model.half_width = kNaN;
-  for (const double label : {0.0, 1.0}) {
-    std::vector<double> strange; // 1 - probability of the own label
+  for (int label = 0; label < n_labels; ++label) {
+    std::vector<double> errors; // binary: 1 - probability of the own label
+    std::vector<int> group;     // left out together: a site or a study
     for (const Eigen::Index row : rows) {
-      if ((out.y[row] > 0.5) != (label > 0.5)) continue;
-      strange.push_back(label > 0.5 ? 1.0 - out.prediction[row] : out.prediction[row]);
+      if (out.binary && (out.y[row] > 0.5) != (label == 1)) continue;
+      const double target = out.binary ? label : out.y[row];
+      errors.push_back(std::abs(target - out.prediction[row]));
+      if (new_site) group.push_back(out.fold(0, row));
     }
-    model.least_probability.push_back(1.0 - cohort::conformal_quantile(std::move(strange), alpha));
+    const double error = allowed(errors, group, alpha);
+    if (out.binary) {
+      model.least_probability.push_back(1.0 - error);
+    } else {
+      model.half_width = error;
+    }
   }
 }
 
@@ -118,10 +131,10 @@ store::TableColumn numbers(std::string name, std::string what, std::size_t n) {
 
 } // namespace
 
-store::FrozenPrediction freeze(const std::string& target, const Text& class_name,
-                               const penalised_regression::Inputs& inputs,
-                               const penalised_regression::Outputs& out,
-                               const config::Config& config) {
+std::optional<store::FrozenPrediction> freeze(const std::string& target, const Text& class_name,
+                                              const penalised_regression::Inputs& inputs,
+                                              const penalised_regression::Outputs& out,
+                                              const config::Config& config) {
   store::FrozenPrediction model;
   model.target = target;
   if (out.binary) model.class_name = class_name;
@@ -135,6 +148,7 @@ store::FrozenPrediction freeze(const std::string& target, const Text& class_name
     model.column.push_back(inputs.rows.names[static_cast<std::size_t>(column)]);
     model.fill.push_back(imputed.fill[column]);
   }
+  if (model.column != out.feature_names) return std::nullopt;
   model.mean = to_vector(scale.mean);
   model.sd = to_vector(scale.sd);
   model.coefficient = to_vector(out.coefficient);

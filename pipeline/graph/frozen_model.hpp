@@ -1,6 +1,8 @@
 // What a cohort learned, frozen, and applied to new people one at a time: no row sees another.
 #pragma once
 
+#include <optional>
+
 #include "pipeline/config/config.hpp"
 #include "pipeline/store/model_file.hpp"
 #include "pipeline/store/reader.hpp"
@@ -8,12 +10,11 @@
 namespace boldmill::graph {
 
 // The model that `out` refitted on everybody, with its steps. Imputation and standardisation are
-// fitted anew on the rows it used.
-[[nodiscard]] store::FrozenPrediction freeze(const std::string& target,
-                                             const std::vector<std::string>& class_name,
-                                             const penalised_regression::Inputs& inputs,
-                                             const penalised_regression::Outputs& out,
-                                             const config::Config& config);
+// fitted anew on the rows it used. Empty when the model's columns are no measures (biotypes).
+[[nodiscard]] std::optional<store::FrozenPrediction>
+freeze(const std::string& target, const std::vector<std::string>& class_name,
+       const penalised_regression::Inputs& inputs, const penalised_regression::Outputs& out,
+       const config::Config& config);
 
 // Reference and predictions of a group stage that has just ended.
 [[nodiscard]] store::ModelRecord model_of(const store::CohortReader& reader,

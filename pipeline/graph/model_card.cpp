@@ -119,6 +119,10 @@ Json performance_of(const CardInputs& card) {
   out["interval_method"] = card.out.interval_method;
   out["permutation"] = card.out.permutation_kind;
   out["p_permutation"] = number(card.out.p_value);
+  out["increment_over_all_baselines"] = {{"baselines", card.out.increment.over},
+                                         {"difference", number(card.out.increment.difference)},
+                                         {"p_permutation", number(card.out.increment.p_value)}};
+  out["interval_of_a_person_holds_for"] = card.out.guarantee;
   const auto abstained = std::count(card.out.abstain.begin(), card.out.abstain.end(), 1);
   out["share_abstained"] =
       number(static_cast<double>(abstained) /
@@ -214,9 +218,9 @@ Json subgroups_of(const CardInputs& card, const Rows& rows) {
 Json model_of(const CardInputs& card) {
   const auto& prediction = card.config.prediction;
   Json out;
-  out["algorithm"] = card.out.binary ? "logistic elastic net" : "linear elastic net";
+  out["algorithm"] = prediction.model + (card.out.binary ? ", logistic" : ", linear");
   out["predictors"] = card.out.feature_names;
-  out["learning_steps"] = {"imputation", "standardisation", "elastic_net"};
+  out["learning_steps"] = {"imputation", "standardisation", prediction.model};
   out["fitted_inside_folds"] = true;
   out["tuning"] = "mixing and penalty by an inner k-fold";
   out["alpha"] = number(card.out.alpha);

@@ -6,9 +6,9 @@
 #include <map>
 #include <set>
 
-#include "stages/core/statistics.hpp"
 #include "pipeline/graph/frozen_model.hpp"
 #include "pipeline/graph/model_card.hpp"
+#include "stages/core/statistics.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -118,9 +118,14 @@ public:
       return;
     }
     results.predictions.push_back(record(name, target, inputs, out));
-    results.frozen.push_back(
-        freeze(name, results.predictions.back().class_name, inputs, out, config_));
-    results.frozen.back().model_card = results.predictions.back().model_card;
+    auto frozen = freeze(name, results.predictions.back().class_name, inputs, out, config_);
+    if (!frozen) {
+      results.not_done.push_back(
+          {"model/" + name, "a model on other columns than measures is not kept for new people"});
+      return;
+    }
+    frozen->model_card = results.predictions.back().model_card;
+    results.frozen.push_back(std::move(*frozen));
   }
 
 private:
