@@ -47,8 +47,7 @@ Solved solve(const RegressionData& data, const Hyper& hyper) {
   const double n = static_cast<double>(out.g.size());
   const double log_determinant =
       2.0 * cholesky.matrixLLT().diagonal().array().log().sum() - out.precision.array().log().sum();
-  // g' D^-1 (g - X m) as a sum of squares: the difference loses every digit where it is small, and
-  // then draws the search to where it is wrong.
+  // g' D^-1 (g - X m) as a sum of squares, which rounding cannot make negative.
   const double quadratic = (out.residual.array().square() / out.variance.array()).sum() +
                            (out.precision.array() * posterior.weights.array().square()).sum();
   const double b = std::exp(hyper.warp.log_b);
@@ -58,6 +57,7 @@ Solved solve(const RegressionData& data, const Hyper& hyper) {
   posterior.log_evidence = -0.5 * (n * std::log(2.0 * std::numbers::pi) +
                                    out.variance.array().log().sum() + log_determinant + quadratic) +
                            jacobian;
+  // After a failed factorisation every number is without meaning, however good it looks.
   if (cholesky.info() != Eigen::Success || !std::isfinite(posterior.log_evidence)) {
     posterior.log_evidence = -std::numeric_limits<double>::infinity();
   }
