@@ -41,8 +41,10 @@ Solved solve(const RegressionData& data, const Hyper& hyper) {
   const Eigen::LLT<Eigen::MatrixXd> cholesky(information);
   Posterior& posterior = out.posterior;
   posterior.weights = cholesky.solve(weighted.transpose() * out.g);
-  posterior.covariance =
+  const Eigen::MatrixXd inverse =
       cholesky.solve(Eigen::MatrixXd::Identity(information.rows(), information.cols()));
+  // Symmetric to the last bit: a file keeps one triangle.
+  posterior.covariance = inverse.selfadjointView<Eigen::Lower>();
   out.residual = out.g - data.x * posterior.weights;
   const double n = static_cast<double>(out.g.size());
   const double log_determinant =
