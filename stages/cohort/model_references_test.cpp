@@ -120,6 +120,10 @@ TEST(BayesianRegression, EvidenceAndPosteriorAreTheClosedForm) {
   expect_near(found.weights, "regression weights", 1e-9);
   expect_near(Eigen::VectorXd(found.covariance.diagonal()), "regression variance", 1e-9);
   EXPECT_NEAR(hyper.warp.inverse(hyper.warp.forward(-3.7)), -3.7, 1e-12);
+  // Where nothing can be computed the search turns back (a real measure once ended there).
+  const Hyper nowhere{Eigen::Vector2d(-14, 16), Eigen::Vector2d(-800, 0), {49, -19}};
+  EXPECT_EQ(posterior(regression_data(), nowhere).log_evidence,
+            -std::numeric_limits<double>::infinity());
 }
 
 TEST(BayesianRegression, SlopesAreFiniteDifferences) {

@@ -110,6 +110,7 @@ Measure learn(const Eigen::VectorXd& values, const Design& design, const Params&
   cohort::RegressionData data{(values(rows).array() - out.centre) / sd, design.x(rows, Eigen::all),
                               design.block, design.v(rows, Eigen::all)};
   out.fitted = cohort::fit_regression(data, params.warp);
+  if (!std::isfinite(out.fitted.posterior.log_evidence)) out.scale = 0.0;
   return out;
 }
 

@@ -41,13 +41,17 @@ Solved solve(const RegressionData& data, const Hyper& hyper) {
   const Eigen::LLT<Eigen::MatrixXd> cholesky(information);
   Posterior& posterior = out.posterior;
   posterior.weights = cholesky.solve(weighted.transpose() * out.g);
-  posterior.covariance =
+  const Eigen::MatrixXd inverse =
       cholesky.solve(Eigen::MatrixXd::Identity(information.rows(), information.cols()));
+  // Symmetric to the last bit: a file keeps one triangle.
+  posterior.covariance = inverse.selfadjointView<Eigen::Lower>();
   out.residual = out.g - data.x * posterior.weights;
   const double n = static_cast<double>(out.g.size());
   const double log_determinant =
       2.0 * cholesky.matrixLLT().diagonal().array().log().sum() - out.precision.array().log().sum();
-  const double quadratic = (out.g.array() * out.residual.array() / out.variance.array()).sum();
+  // g' D^-1 (g - X m) as a sum of squares, which rounding cannot make negative.
+  const double quadratic = (out.residual.array().square() / out.variance.array()).sum() +
+                           (out.precision.array() * posterior.weights.array().square()).sum();
   const double b = std::exp(hyper.warp.log_b);
   const Eigen::ArrayXd t = b * data.u.array().asinh() - hyper.warp.a;
   const double jacobian =
@@ -55,6 +59,10 @@ Solved solve(const RegressionData& data, const Hyper& hyper) {
   posterior.log_evidence = -0.5 * (n * std::log(2.0 * std::numbers::pi) +
                                    out.variance.array().log().sum() + log_determinant + quadratic) +
                            jacobian;
+  // After a failed factorisation every number is without meaning, however good it looks.
+  if (cholesky.info() != Eigen::Success || !std::isfinite(posterior.log_evidence)) {
+    posterior.log_evidence = -std::numeric_limits<double>::infinity();
+  }
   return out;
 }
 

@@ -19,6 +19,7 @@ template <class F>
 Minimum minimise(F&& f, Eigen::VectorXd theta, double tolerance = 1e-6, int max_iterations = 300) {
   constexpr double kSufficient = 1e-4;
   constexpr double kShortest = 1e-12;
+  constexpr double kLongest = 3.0; // of a step: parameters are logarithms or about 1
   Eigen::VectorXd gradient(theta.size());
   Minimum out{theta, f(theta, gradient)};
   Eigen::MatrixXd inverse = Eigen::MatrixXd::Identity(theta.size(), theta.size());
@@ -33,7 +34,7 @@ Minimum minimise(F&& f, Eigen::VectorXd theta, double tolerance = 1e-6, int max_
       direction = -gradient;
     }
     // The first direction has no scale of its own.
-    double step = out.iterations == 0 ? std::min(1.0, 1.0 / direction.norm()) : 1.0;
+    double step = std::min(1.0, (out.iterations == 0 ? 1.0 : kLongest) / direction.norm());
     Eigen::VectorXd slope(theta.size());
     double value = f(out.at + step * direction, slope);
     while (!(value <= out.value + kSufficient * step * direction.dot(gradient)) &&
