@@ -82,7 +82,10 @@ void add_submit(CLI::App& app, SubmitOptions& options, Action& action) {
                    "slurm; local: the same job scripts as processes of this machine")
       ->check(CLI::IsMember({"slurm", "local"}))
       ->capture_default_str();
-  submit->add_option("--max-array-size", options.max_array_size, "most tasks of one array job; 0: the site's MaxArraySize, 1000 where it is not known")
+  submit
+      ->add_option(
+          "--max-array-size", options.max_array_size,
+          "most tasks of one array job; 0: the site's MaxArraySize, 1000 where it is not known")
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   submit->add_option("--cpus", options.cpus, "cores per task")
@@ -169,8 +172,8 @@ void add_stage(CLI::App& app, Action& action) {
 
 const std::vector<std::string>& verbs() {
   static const std::vector<std::string> names{"run",    "validate", "plan",   "simulate",
-                                              "submit", "status",   "merge",  "rerun", "score",
-                                              "export", "config",   "stage"};
+                                              "submit", "status",   "merge",  "rerun",
+                                              "score",  "export",   "config", "stage"};
   return names;
 }
 

@@ -47,8 +47,7 @@ void LocalJobs::start(const std::filesystem::path& script,
   posix_spawnattr_setsigmask(&attributes, &none); // this process blocks what it waits for
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t child = 0;
-  const int error =
-      posix_spawnp(&child, "bash", &files, &attributes, arguments, variables.data());
+  const int error = posix_spawnp(&child, "bash", &files, &attributes, arguments, variables.data());
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&files);
   if (error != 0) {

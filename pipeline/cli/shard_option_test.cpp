@@ -25,7 +25,8 @@ TEST(ShardOption, IsOfN) {
   expect(parse_shard("", of({})), 0, 1);
   expect(parse_shard("0/1", of({})), 0, 1);
   expect(parse_shard("3/10", of({})), 3, 10);
-  for (const char* text : {"1", "3/3", "-1/3", "a/3", "1/", "/3", "1/0", "1/3x", "auto/0", "autos"}) {
+  for (const char* text :
+       {"1", "3/3", "-1/3", "a/3", "1/", "/3", "1/0", "1/3x", "auto/0", "autos"}) {
     EXPECT_THROW((void)parse_shard(text, of({})), Error) << text;
   }
 }

@@ -133,13 +133,15 @@ Jobs make_jobs(const SubmitOptions& options, const Estimate& estimate) {
     return std::to_string(static_cast<long>(std::ceil(512.0 + 1.3e-6 * bytes)));
   };
   const std::string mem = megabytes(static_cast<double>(estimate.peak_bytes) * options.cpus);
-  const auto log = [&out](const char* name) { return "--output=" + (out / "logs" / name).string(); };
+  const auto log = [&out](const char* name) {
+    return "--output=" + (out / "logs" / name).string();
+  };
   JobScript people{
       .name = "boldmill",
       .sbatch = {"--array=0-" + std::to_string(shape.n_tasks - 1), "--cpus-per-task=" + cpus,
                  "--mem=" + mem + "M",
-                 "--time=" + slurm_time(2.0 * estimate.longest_s *
-                                        static_cast<double>(shape.per_task)),
+                 "--time=" +
+                     slurm_time(2.0 * estimate.longest_s * static_cast<double>(shape.per_task)),
                  "--requeue", "--open-mode=append", "--signal=B:TERM@60", log("slurm-%A_%a.out")},
       .call = base + " participant" + common + " \\\n  --shard \"${SLURM_ARRAY_TASK_ID}/" +
               std::to_string(shape.n_tasks) + "\" --nprocs " + cpus + " --mem-mb " + mem +
@@ -148,8 +150,10 @@ Jobs make_jobs(const SubmitOptions& options, const Estimate& estimate) {
       .name = "boldmill-group",
       .sbatch = {"--cpus-per-task=" + cpus,
                  "--mem=" + megabytes(2.0 * static_cast<double>(estimate.cohort_bytes)) + "M",
-                 "--time=" + slurm_time(3600.0 + 2.0 * static_cast<double>(estimate.n_participants)),
-                 "--requeue", "--open-mode=append", "--signal=B:TERM@60", log("slurm-group-%j.out")},
+                 "--time=" +
+                     slurm_time(3600.0 + 2.0 * static_cast<double>(estimate.n_participants)),
+                 "--requeue", "--open-mode=append", "--signal=B:TERM@60",
+                 log("slurm-group-%j.out")},
       .call = base + " group" + common + " --nprocs " + cpus};
   add_site_lines(options, people);
   add_site_lines(options, group);
@@ -159,8 +163,9 @@ Jobs make_jobs(const SubmitOptions& options, const Estimate& estimate) {
 int submit_to_slurm(const Jobs& jobs, const fs::path& folder) {
   const std::string job =
       submitted("sbatch --parsable " + shell_quoted((folder / "participant.sbatch").string()));
-  const std::string last = submitted("sbatch --parsable --dependency=afterany:" + shell_quoted(job) +
-                                     " " + shell_quoted((folder / "group.sbatch").string()));
+  const std::string last =
+      submitted("sbatch --parsable --dependency=afterany:" + shell_quoted(job) + " " +
+                shell_quoted((folder / "group.sbatch").string()));
   std::printf("submitted participants as job %s (%zu tasks), group as job %s\n"
               "boldmill status OUTPUT_DIR tells how far they are\n",
               job.c_str(), jobs.n_tasks, last.c_str());

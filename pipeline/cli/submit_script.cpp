@@ -50,8 +50,8 @@ int max_array_size(const std::string& scontrol_output) {
   at = scontrol_output.find_first_of("0123456789\n", at);
   if (at == std::string::npos) return 0;
   int value = 0;
-  const auto read =
-      std::from_chars(scontrol_output.data() + at, scontrol_output.data() + scontrol_output.size(), value);
+  const auto read = std::from_chars(scontrol_output.data() + at,
+                                    scontrol_output.data() + scontrol_output.size(), value);
   return read.ec == std::errc{} ? value : 0;
 }
 

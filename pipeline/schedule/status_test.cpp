@@ -90,7 +90,8 @@ TEST_F(StatusTest, DamagedJournalsAndListsAreLeftOut) {
   write_asked(own_ / "asked", {"sub-1"});
   std::ofstream(own_ / "asked" / "x.txt") << "../../etc/passwd\nsub-2\n\n";
   fs::create_directories(own_ / "journal");
-  std::ofstream(own_ / "journal" / "1.jsonl") << "{\"journal\": 1, \"process\": \"a b c 1 2\"}\n{\"sess";
+  std::ofstream(own_ / "journal" / "1.jsonl")
+      << "{\"journal\": 1, \"process\": \"a b c 1 2\"}\n{\"sess";
   std::ofstream(own_ / "journal" / "2.jsonl") << "no json\n[]\n{\"session\": 3}\n";
   const Status status = read_status(out_);
   EXPECT_EQ(status.pending, (std::vector<std::string>{"sub-1", "sub-2"}));

@@ -20,9 +20,9 @@
 #include <string>
 #include <vector>
 
-#include "stages/cohort/kernels/prediction_quality.hpp"
 #include "stages/cohort/kernels/learning_step.hpp"
 #include "stages/cohort/kernels/pooled_metric.hpp"
+#include "stages/cohort/kernels/prediction_quality.hpp"
 #include "stages/core/stage_info.hpp"
 
 namespace boldmill::penalised_regression {

@@ -465,6 +465,10 @@ TEST(PenalisedRegression, BadInputHasARule) {
   const Outputs constant = run(in, params, {});
   EXPECT_EQ(constant.coefficient[3], 0.0);
 
+  in = simulated(60, 1.0, 26); // a covariate with one level has no column
+  in.baselines = {{"sex", Eigen::MatrixXd(60, 0)}, {"age", in.rows.x.col(0)}};
+  EXPECT_TRUE(std::isfinite(run(in, params, {}).increment.difference));
+
   in = simulated(60, 1.0, 26); // a copy under another number shares its fold
   in.rows.x.row(11) = in.rows.x.row(40);
   const Outputs copies = run(in, params, {});

@@ -1,6 +1,6 @@
-// fuzz_<reader> [--seeds DIR] [N] [FILE ...]: the seeds, N mutations of them (default 1000, the same
-// on every machine), and the files. With --seeds only writes the seeds, as a corpus for libFuzzer.
-// Code 1 when one took longer than a second or the memory went beyond 256 MB.
+// fuzz_<reader> [--seeds DIR] [N] [FILE ...]: the seeds, N mutations of them (default 1000, the
+// same on every machine), and the files. With --seeds only writes the seeds, as a corpus for
+// libFuzzer. Code 1 when one took longer than a second or the memory went beyond 256 MB.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -21,7 +21,8 @@ constexpr double kMostSeconds = 1.0;
 std::size_t below(std::mt19937_64& random, std::size_t n) { return n == 0 ? 0 : random() % n; }
 
 void mutate(Bytes& bytes, const std::vector<std::string>& seeds, std::mt19937_64& random) {
-  static constexpr std::uint8_t kInteresting[] = {0, 1, 0x7f, 0x80, 0xff, '"', '{', '\t', '\n', '/'};
+  static constexpr std::uint8_t kInteresting[] = {0,   1,   0x7f, 0x80, 0xff,
+                                                  '"', '{', '\t', '\n', '/'};
   const std::size_t n_changes = 1 + below(random, 8);
   for (std::size_t i = 0; i < n_changes; ++i) {
     const std::size_t at = below(random, bytes.size());
@@ -79,7 +80,8 @@ int main(int argc, char** argv) {
   if (argc == 3 && std::strcmp(argv[1], "--seeds") == 0) {
     std::filesystem::create_directories(argv[2]);
     for (std::size_t s = 0; s < seeds.size(); ++s) {
-      std::ofstream(std::filesystem::path(argv[2]) / std::to_string(s), std::ios::binary) << seeds[s];
+      std::ofstream(std::filesystem::path(argv[2]) / std::to_string(s), std::ios::binary)
+          << seeds[s];
     }
     return 0;
   }

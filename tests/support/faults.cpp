@@ -71,7 +71,8 @@ Plan read_plan() {
   for (const Named& one : kErrors) {
     if (one.name == fault) plan.error = one.value;
   }
-  if (plan.call < 0 || (plan.error == 0 && !plan.is_short && !plan.slow && !plan.kill)) std::abort();
+  if (plan.call < 0 || (plan.error == 0 && !plan.is_short && !plan.slow && !plan.kill))
+    std::abort();
   plan.n = std::strtol(text + second + 1, nullptr, 10);
   plan.from_there_on = all.back() == '+';
   return plan;
@@ -162,7 +163,7 @@ struct AtExit {
 
 extern "C" {
 
-void* __libc_malloc(std::size_t);            // NOLINT(bugprone-reserved-identifier)
+void* __libc_malloc(std::size_t);                // NOLINT(bugprone-reserved-identifier)
 void* __libc_memalign(std::size_t, std::size_t); // NOLINT(bugprone-reserved-identifier)
 
 void* malloc(std::size_t bytes) {
@@ -187,7 +188,8 @@ ssize_t write(int fd, const void* data, std::size_t n) {
 ssize_t writev(int fd, const struct iovec* parts, int n) {
   static const auto real = next<ssize_t (*)(int, const struct iovec*, int)>("writev");
   const Fault fault = at(kWrite, fd);
-  if (fault == Fault::half && n > 0) return write(fd, parts[0].iov_base, cut(fault, parts[0].iov_len));
+  if (fault == Fault::half && n > 0)
+    return write(fd, parts[0].iov_base, cut(fault, parts[0].iov_len));
   return fault == Fault::fail ? -1 : real(fd, parts, n);
 }
 ssize_t pwrite(int fd, const void* data, std::size_t n, off_t offset) {

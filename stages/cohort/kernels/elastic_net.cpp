@@ -38,6 +38,10 @@ ElasticNetProblem::~ElasticNetProblem() = default;
 std::vector<ElasticNetFit> ElasticNetProblem::path(const std::vector<double>& lambdas,
                                                    const ElasticNetSettings& settings) {
   State& s = *state_;
+  if (s.x.cols() == 0) { // e.g. a covariate with one level only
+    return std::vector<ElasticNetFit>(lambdas.size(),
+                                      {null_intercept(s.family, s.y), Eigen::VectorXd(0), true});
+  }
   const double small = s.small(settings.tolerance);
   const bool rotate = settings.alpha == 0.0 && s.x.cols() > s.x.rows();
   if (!rotate && settings.alpha > 0.0 && s.x.cols() > kFewColumns) {

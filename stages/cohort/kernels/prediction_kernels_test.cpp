@@ -9,11 +9,11 @@
 
 #include "stages/cohort/kernels/baseline_model.hpp"
 #include "stages/cohort/kernels/biotype_membership.hpp"
-#include "stages/cohort/kernels/prediction_quality.hpp"
 #include "stages/cohort/kernels/conformal.hpp"
 #include "stages/cohort/kernels/connectome_model.hpp"
 #include "stages/cohort/kernels/distributions.hpp"
 #include "stages/cohort/kernels/pooled_metric.hpp"
+#include "stages/cohort/kernels/prediction_quality.hpp"
 #include "stages/cohort/test_data.hpp"
 #include "stages/core/random.hpp"
 
