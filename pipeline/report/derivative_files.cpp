@@ -55,7 +55,7 @@ void write_dataset_description(const fs::path& out, const ReportInfo& info) {
   bids::write_file_atomically(out / ".bidsignore",
                               "*.h5\n**/*.h5\n*.html\nmethods.md\ntables\nlogs/\nfigures/"
                               "\n.boldmill/\n*_relmat.tsv\n*_timeseries.tsv\n*_timeseries.json"
-                              "\n*_xfm.*\n*_boldref.*\n*_boldmap.*\n");
+                              "\n*_xfm.*\n*_boldref.*\n*_boldmap.*\nmodel_card_*.json\n");
 }
 
 void write_derivative_files(const fs::path& out, const store::CohortReader& cohort,
