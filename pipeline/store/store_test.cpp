@@ -270,5 +270,15 @@ TEST(Storage, SmallIsContiguousAndChunksStayBelowAMebibyte) {
   EXPECT_TRUE(chunk_shape({0, 1'000'000}, 8).empty());
 }
 
+TEST(Header, RegionsWithoutACentreAreTheSame) {
+  CohortHeader header = example::header();
+  header.atlases[0].x_mm[0] = std::nan(""); // of a surface
+  EXPECT_EQ(header_difference(header, header), "");
+  CohortHeader other = header;
+  other.atlases[0].x_mm[0] = 1.0;
+  EXPECT_NE(header_difference(header, other), "");
+  EXPECT_NE(header_difference(other, header), "");
+}
+
 } // namespace
 } // namespace boldmill::store

@@ -146,7 +146,7 @@ def own_run(scratch):
     """A raw run: the denoised series on the grid of the regions, with an atlas made on that grid."""
     bids, work, first = scratch.simulate("bids", 1), scratch.path("work"), scratch.path("own_grid")
     common = ["participant", "--progress", "none", "-w", work, *FAST]
-    code, text = run(bids, first, *common[:4], "--write-volumes", "all", *common[4:])
+    code, text = run(bids, first, *common[:5], "--write-volumes", "all", *common[5:])
     check(code in (0, 1), text)
     space = f"_space-{SPACE}"
     brain = image(first, "desc-brain_mask", "sub-001", space)
@@ -159,7 +159,7 @@ def own_run(scratch):
     nb.save(nb.Nifti1Image(labels, brain.affine), atlas)
     for name, more in (("despiked", ["voxels.despike=true"]), ("smoothed", ["voxels.despike=true", "voxels.smoothing_mm=8"])):
         out = scratch.path("own_" + name)
-        run(bids, out, *common[:4], "--write-volumes", "all", "--path", f"atlas={atlas}", *common[4:], "target.atlases=file",
+        run(bids, out, *common[:5], "--write-volumes", "all", "--path", f"atlas={atlas}", *common[5:], "target.atlases=file",
             "regional.measures=alff,reho", *more, expect=code)
         what = "desc-denoisedSmoothed_bold" if name == "smoothed" else "desc-denoised_bold"
         series, kept = shard_series(out, "sub-001")
