@@ -50,7 +50,7 @@ def weights(columns, contrast, suffix=""):
 for key, task in tasks.items():
     stem = os.path.join(tree, "sub-01", "func", f"sub-01_task-{task}")
     y = series_of(stem)
-    events = pd.read_csv(stem + "_events.tsv", sep="\t")
+    events = pd.read_csv(stem.replace("/tree/", "/raw/") + "_events.tsv", sep="\t")
     confounds = pd.read_csv(stem + "_desc-confounds_timeseries.tsv", sep="\t")[NUISANCE]
     confounds = confounds.fillna(confounds.mean())
     frames = 2.0 * (np.arange(len(y)) + 0.5)
