@@ -220,6 +220,7 @@ int submit_command(const SubmitOptions& options) {
   const fs::path folder = out / ".boldmill" / "submit";
   std::error_code code;
   fs::create_directories(out / "logs", code);
+  fs::create_directories(folder, code); // what is wrong with it, the writing says
   cache::write_file_atomically(folder / "participant.sbatch", jobs.participant);
   cache::write_file_atomically(folder / "group.sbatch", jobs.group);
   return options.engine == "local" ? run_here(options, jobs, folder, out / "logs")
