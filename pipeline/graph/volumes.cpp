@@ -246,15 +246,22 @@ private:
                                   volumes_.bold.tr_s, {.space_code = code_of(space)});
     std::vector<float> whole(grid.n_voxels());
     image_io::ColumnCollector columns(voxels, grid.n_voxels(), volumes_.bold.n_volumes);
+    std::vector<std::uint8_t> leaves(voxels.size(), 0); // the field of view, in some volume
     bold_resampling::for_each_volume(inputs, context_, [&](int t, std::span<const float> values) {
-      for (std::size_t n = 0; n < voxels.size(); ++n)
+      for (std::size_t n = 0; n < voxels.size(); ++n) {
         whole[voxels[n]] = std::isnan(values[n]) ? 0.0F : values[n];
+        leaves[n] |= std::isnan(values[n]) ? 1 : 0;
+      }
       writer.append(whole);
       columns.add({t, 0, whole}, context_);
     });
     writer.close();
     folder_.put_json(name, in_space(space, grid.spacing_mm().mean(), t1w_, series_sidecar(space)));
-    write_denoised_in(space, mask, columns.take());
+    Eigen::MatrixXf kept = columns.take();
+    for (std::size_t n = 0; n < leaves.size(); ++n) { // its jumps to 0 are not to be denoised
+      if (leaves[n] != 0) kept.col(static_cast<Eigen::Index>(n)).setZero();
+    }
+    write_denoised_in(space, mask, std::move(kept));
   }
 
   // The same steps as the region series, on every voxel.

@@ -154,6 +154,11 @@ def own_run(scratch):
     i, j, k = np.indices(mask.shape)
     labels = (1 + (i > mask.shape[0] // 2) + 2 * (j // 4 % 2)).astype("i2")
     labels[~ndimage.binary_dilation(mask)] = 0  # a rim outside the brain
+    # Voxels that leave the field of view with a movement count in the series while they are seen, and are 0 in the images.
+    leaves = mask & (np.asarray(image(first, "desc-preproc_bold", "sub-001", space).dataobj) == 0).any(-1)
+    check(not np.asarray(image(first, "desc-denoised_bold", "sub-001", space).dataobj)[leaves].any(), "0 where not always seen")
+    check(0 < leaves.sum() < 0.1 * mask.sum(), f"{leaves.sum()} of {mask.sum()} voxels leave the field of view")
+    labels[leaves] = 0
     os.makedirs(scratch.path("own_atlas"))
     atlas = scratch.path("own_atlas", f"atlas-Own_space-{SPACE}_dseg.nii.gz")
     nb.save(nb.Nifti1Image(labels, brain.affine), atlas)

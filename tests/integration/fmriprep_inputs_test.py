@@ -214,7 +214,7 @@ def what_can_be_wrong(scratch, atlas):
     shifted = nb.load(atlas).affine.copy()
     shifted[0, 3] += 8
     broken("moved_mask", lambda names: save(names[1], brain_mask(), "u1", shifted), ["its grid differs"])
-    broken("all_censored", filled("framewise_displacement", "9"), ["volumes"], status="excluded")
+    broken("all_censored", filled("framewise_displacement", "9"), ["no volume of 90 is kept"], status="excluded")
     broken("more_regressors_than_volumes", keep, ["degrees of freedom"],
                  "nuisance_regression.strategy=custom", "nuisance_regression.columns=*", "nuisance_regression.high_pass_hz=0.008",
                  "input.dummy_scans=40", status="excluded")
