@@ -98,9 +98,9 @@ with Scratch() as scratch:
         definition = json.load(f)
     pairs = [[names["measure"].index(m) for m in x["members"]] for x in definition["features"] if len(x["members"]) == 2]
     shared = np.nanmean([r[:, a, b] for a, b in pairs])
-    task = {m["code"]: m["task"] for m in definition["measures"]}
+    task_of = {m["code"]: m["task"] for m in definition["measures"]}
     apart = [np.nanmax(np.abs(r[:, i, j])) for i, a in enumerate(names["measure"]) for j, b in enumerate(names["measure"])
-             if "rest" not in (task[a], task[b]) and task[a] != task[b]]
+             if "rest" not in (task_of[a], task_of[b]) and task_of[a] != task_of[b]]
     print(f"errors of the two directions of a pair correlate by {shared:.2f}, those of two tasks by at most {max(apart):.2f}")
     check(shared > 0.15, "the two directions of a pair share their error")
     check(max(apart) == 0, "two runs share no error")
@@ -132,7 +132,7 @@ with Scratch() as scratch:
     run(other, third, "all", "-c", lab, *QUIET, *SET, expect=code)
     _, again = circuits(third)
     # Residuals stand one after the other in the order of their labels, so sums of task-free measures are added in another order.
-    free = np.array([task[m] == "rest" for m in names["measure"]])
+    free = np.array([task_of[m] == "rest" for m in names["measure"]])
     check(np.array_equal(again["measures"][:, ~free], data["measures"][:, ~free], equal_nan=True), "names of a lab moved a number")
     check(np.allclose(again["measures"][:, free], data["measures"][:, free], rtol=0, atol=1e-12, equal_nan=True), "names of a lab moved a task-free measure")
 
@@ -225,7 +225,7 @@ with Scratch() as scratch:
     names, data = circuits(seventh)
     complete(names, data)
     check(set(data["source"]) == {"rest"}, f"sources {data['source']}")
-    free = np.array([task[m] == "rest" for m in names["measure"]])
+    free = np.array([task_of[m] == "rest" for m in names["measure"]])
     check(np.isfinite(data["measures"][:, free]).mean() > 0.8, "task-free measures of a resting cohort")
     check(np.isnan(data["measures"][:, ~free]).all(), "a measure of a task without the task")
     reasons = {data["reason"][p][m] for p in range(5) for m in np.flatnonzero(~free)}
