@@ -158,7 +158,8 @@ def own_run(scratch):
     leaves = mask & (np.asarray(image(first, "desc-preproc_bold", "sub-001", space).dataobj) == 0).any(-1)
     check(not np.asarray(image(first, "desc-denoised_bold", "sub-001", space).dataobj)[leaves].any(), "0 where not always seen")
     check(0 < leaves.sum() < 0.1 * mask.sum(), f"{leaves.sum()} of {mask.sum()} voxels leave the field of view")
-    labels[leaves] = 0
+    # With 8 mm they reach their neighbours.
+    labels[ndimage.binary_dilation(leaves, np.ones((3, 3, 3)), iterations=5)] = 0
     os.makedirs(scratch.path("own_atlas"))
     atlas = scratch.path("own_atlas", f"atlas-Own_space-{SPACE}_dseg.nii.gz")
     nb.save(nb.Nifti1Image(labels, brain.affine), atlas)
@@ -168,7 +169,9 @@ def own_run(scratch):
             "regional.measures=alff,reho", *more, expect=code)
         what = "desc-denoisedSmoothed_bold" if name == "smoothed" else "desc-denoised_bold"
         series, kept = shard_series(out, "sub-001")
-        close(scored(region_means(image(out, what, "sub-001", space), labels, mask)), scored(series[kept]), 5e-5,
+        # Float values of about 1,000 (half a last digit: 3e-5), smoothed along three axes before or after denoising, against
+        # means that move by about one.
+        close(scored(region_means(image(out, what, "sub-001", space), labels, mask)), scored(series[kept]), 2e-4,
               f"own run, {name}: region means, z-scored")
         plain = np.asarray(image(out, "desc-denoised_bold", "sub-001", space).dataobj)
         check(not plain[~mask].any() and plain[mask].any(), "denoised inside the mask")

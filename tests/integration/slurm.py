@@ -30,7 +30,9 @@ class Slurm:
     def __init__(self, nodes=3, cpus=2, first_port=17600):
         self.nodes = [f"n{i + 1}" for i in range(nodes)]
         self.folder = tempfile.mkdtemp(prefix="boldmill-slurm-")
-        self.cpus, self.port = cpus, first_port
+        self.cpus, self.port = min(cpus, os.cpu_count()), first_port
+        # A node that says it has more than the machine is not let in; here every node says it has all.
+        self.memory_mb = int(0.9e-6 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1.05)
         self.env = dict(os.environ, SLURM_CONF=self.path("slurm.conf"), PATH=os.environ["PATH"] + ":/usr/sbin")
 
     def path(self, name):
@@ -79,7 +81,7 @@ MaxArraySize=1001
 SchedulerParameters=bf_interval=1,sched_interval=1,requeue_delay=0
 PreemptMode=REQUEUE
 PreemptType=preempt/partition_prio
-NodeName={names} NodeHostname={host} NodeAddr=127.0.0.1 Port={self.port + 1}-{last} CPUs={self.cpus} RealMemory=100000
+NodeName={names} NodeHostname={host} NodeAddr=127.0.0.1 Port={self.port + 1}-{last} CPUs={self.cpus} RealMemory={self.memory_mb}
 PartitionName=low Nodes={names} Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=high Nodes={names} MaxTime=INFINITE State=UP PriorityTier=10
 """.replace("NodeName=n1,n2,n3 ", "NodeName=n[1-3] ").replace("Nodes=n1,n2,n3 ", "Nodes=n[1-3] "))
