@@ -164,6 +164,8 @@ int run_command(const RunOptions& options, const std::string& command) {
   print_notes(study->index, options.verbosity);
   refuse_if_nothing_runs(*study, options);
   warn_of_absent_targets(*study);
+  const std::filesystem::path own = study->out / ".boldmill";
+  if (!options.dry_run) schedule::write_asked(own / "asked", study->asked); // status tells from now
   if (options.progress != "none" && options.progress != "json") {
     std::fputs("preparing the template and its regions\n", stderr);
   }
@@ -178,8 +180,6 @@ int run_command(const RunOptions& options, const std::string& command) {
     std::fputs(graph::plan_text(plan).c_str(), stdout);
     return exit_ok;
   }
-  const std::filesystem::path own = study->out / ".boldmill";
-  schedule::write_asked(own / "asked", study->asked);
   cache::Claims claims(own / "claims");
   std::optional<bool> all_fine;
   if (options.level != "group") {

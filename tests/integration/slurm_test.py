@@ -58,11 +58,14 @@ with Scratch() as scratch:
         check("#SBATCH --array=0-7" in script and "#SBATCH --requeue" in script and "#SBATCH --signal=B:TERM@60" in script, script)
         started = cluster.wait(60, lambda states: sum(s == "RUNNING" for s in states.values()) >= 3)
         check(started, f"nothing runs: {cluster.states()}")
-        time.sleep(1.0)
+        for _ in range(240):  # until people are at work, the template being ready
+            if len(json.loads(run("status", out, "--json")[1])["running"]) >= 2:
+                break
+            time.sleep(0.5)
         n = cluster.kill_node("n1")
         print(f"n1 lost its power, {n} processes with it")
         hurry = cluster.call("sbatch", "--parsable", "-p", "high", "-w", "n2", "-n", "2", "-o", "/dev/null", "--wrap", "sleep 3").strip()
-        time.sleep(8.0)
+        time.sleep(2.0)
         _, text = run("status", out, "--json")
         middle = json.loads(text)
         print({k: len(v) if isinstance(v, list) else v for k, v in middle.items()})

@@ -26,7 +26,7 @@ def run(*args, expect=None, timeout=900, env=None):
 
 def check(condition, message):
     if not condition:
-        print("FAILED: " + message)
+        print(f"FAILED: {message}")
         sys.exit(1)
 
 
