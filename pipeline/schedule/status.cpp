@@ -63,7 +63,7 @@ Status read_status(const fs::path& out) {
     if (!cache::is_alive(claim.identity, claim.age_s)) continue;
     running[claim.name] = {claim.name, cache::host_of(claim.identity), claim.age_s};
   }
-  fs::file_time_type newest{};
+  auto newest = fs::file_time_type::min(); // the clock's zero lies in the future
   for (const std::string& session : read_asked(own / "asked")) {
     ++status.n_asked;
     const auto claimed = running.find(session);

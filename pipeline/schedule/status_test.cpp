@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
 
@@ -84,6 +85,19 @@ TEST_F(StatusTest, ShardsOfAnEarlierConfigurationArePending) {
   EXPECT_EQ(status.pending, (std::vector<std::string>{"sub-1"}));
   EXPECT_EQ(status.done, (std::vector<std::string>{"sub-2"}));
   EXPECT_EQ(status.n_processes, 1U);
+}
+
+TEST_F(StatusTest, TellsWhetherTheCohortIsOlderThanItsShards) {
+  write_asked(own_ / "asked", {"sub-1"});
+  make_shard("sub-1");
+  EXPECT_FALSE(read_status(out_).has_cohort);
+  std::ofstream(out_ / "cohort.h5") << "cohort";
+  const auto now = fs::last_write_time(shard_file(out_, "sub-1"));
+  fs::last_write_time(out_ / "cohort.h5", now + std::chrono::seconds(5));
+  EXPECT_TRUE(read_status(out_).has_cohort);
+  EXPECT_FALSE(read_status(out_).cohort_is_older);
+  fs::last_write_time(out_ / "cohort.h5", now - std::chrono::seconds(5));
+  EXPECT_TRUE(read_status(out_).cohort_is_older);
 }
 
 TEST_F(StatusTest, DamagedJournalsAndListsAreLeftOut) {
