@@ -73,7 +73,7 @@ def survive(bids, out, root, fault, same_as, compare):
     kind = fault.split(":")[1]
     try:
         first = subprocess.run(arguments(bids, out), env=environment(fault, root), capture_output=True, text=True,
-                               timeout=300, errors="replace")
+                               timeout=900, errors="replace")
     except subprocess.TimeoutExpired:
         return "hangs"
     killed = kind == "kill" and first.returncode == -signal.SIGKILL
@@ -90,7 +90,7 @@ def survive(bids, out, root, fault, same_as, compare):
         return "damaged file under its final name: " + "; ".join(wrong)
     if not killed and kind not in ("EROFS", "EIO", "EACCES") and leftovers(out):
         return f"leftovers {leftovers(out)}"
-    second = subprocess.run(arguments(bids, out), capture_output=True, text=True, timeout=300, errors="replace")
+    second = subprocess.run(arguments(bids, out), capture_output=True, text=True, timeout=900, errors="replace")
     if second.returncode not in (0, 1):
         return f"the next run ended with {second.returncode}\n{second.stderr[-500:]}"
     if leftovers(out):

@@ -31,7 +31,7 @@ def settings():
 def shell(text, scratch, cluster, bids, out):
     env = dict(cluster.env, BIDS=bids, OUT=out, PROGRAM=PROGRAM)
     script = 'set -e\nboldmill() { "$PROGRAM" "$@"; }\n' + text
-    done = subprocess.run(["bash", "-c", script], cwd=scratch.path(), env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(["bash", "-c", script], cwd=scratch.path(), env=env, capture_output=True, text=True, timeout=900)
     check(done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}")
     return done.stdout
 
@@ -56,7 +56,7 @@ with Scratch() as scratch:
         with open(os.path.join(out, ".boldmill", "submit", "participant.sbatch")) as f:
             script = f.read()
         check("#SBATCH --array=0-7" in script and "#SBATCH --requeue" in script and "#SBATCH --signal=B:TERM@60" in script, script)
-        started = cluster.wait(60, lambda states: sum(s == "RUNNING" for s in states.values()) >= 3)
+        started = cluster.wait(240, lambda states: sum(s == "RUNNING" for s in states.values()) >= 3)
         check(started, f"nothing runs: {cluster.states()}")
         for _ in range(240):  # until people are at work, the template being ready
             if len(json.loads(run("status", out, "--json")[1])["running"]) >= 2:
@@ -70,8 +70,8 @@ with Scratch() as scratch:
         middle = json.loads(text)
         print({k: len(v) if isinstance(v, list) else v for k, v in middle.items()})
         check(middle["asked"] == 8, middle)
-        over = cluster.wait(300, lambda states: all(s in ("COMPLETED", "FAILED", "CANCELLED") for s in states.values()))
-        check(over, f"not over after 300 s: {cluster.states()}")
+        over = cluster.wait(900, lambda states: all(s in ("COMPLETED", "FAILED", "CANCELLED") for s in states.values()))
+        check(over, f"not over after 900 s: {cluster.states()}")
         print(cluster.states())
         check(cluster.states()[hurry] == "COMPLETED", "the preempting job did not run")
         text = shell("\n".join(line.replace("less ", "cat ") for line in lines[4:]), scratch, cluster, bids, out)
