@@ -7,31 +7,13 @@ import shutil
 import h5py
 import nibabel as nb
 import numpy as np
-from fmriprep_tree import (MOTION, TR, add_run, brain_mask, confounds_of, names_of, parcels,
-                           save, series_of, tree, write_atlas)
+from fmriprep_tree import (MOTION, TR, add_run, atlas_name, brain_mask, confounds_of, means, names_of, parcels, reasons, save,
+                           series_of, shard, tree, write_atlas)
 from support import FAST, Scratch, check, run
 
 nb.openers.Opener.default_compresslevel = 1
 N, DUMMIES = 90, 2
 OPTIONS = ["--progress", "none", *FAST, "target.atlases=file", "gates.max_fd_share=1"]
-
-
-def shard(out, sub="sub-01"):
-    return h5py.File(f"{out}/{sub}/{sub}.h5")
-
-
-def reasons(out, sub="sub-01"):
-    with shard(out, sub) as f:
-        return f["runs/status"][0].decode(), f["runs/reason"][0].decode()
-
-
-def atlas_name(file):
-    return next(a for a in file["timeseries"] if a != "circuits")
-
-
-def means(data):
-    labels = parcels().ravel()
-    return np.stack([data[:, labels == i].mean(1) for i in (1, 2, 3, 4)], 1)
 
 
 def strategies(scratch, atlas, root, columns):

@@ -3,6 +3,7 @@ confounds and everything that stands beside them in a real tree."""
 import json
 import os
 
+import h5py
 import nibabel as nb
 import numpy as np
 
@@ -225,3 +226,22 @@ def write_atlas(folder):
     with open(image[:-7] + ".tsv", "w", encoding="utf-8") as file:
         file.write("index\tname\n" + "".join(f"{i}\tbox-{i}\n" for i in range(1, int(parcels().max()) + 1)))
     return image
+
+
+def shard(out, sub="sub-01"):
+    return h5py.File(f"{out}/{sub}/{sub}.h5")
+
+
+def reasons(out, sub="sub-01"):
+    with shard(out, sub) as f:
+        return f["runs/status"][0].decode(), f["runs/reason"][0].decode()
+
+
+def atlas_name(file):
+    return next(a for a in file["timeseries"] if a != "circuits")
+
+
+def means(data):
+    """T x 4: of the boxes 1 to 4."""
+    labels = parcels().ravel()
+    return np.stack([data[:, labels == i].mean(1) for i in (1, 2, 3, 4)], 1)

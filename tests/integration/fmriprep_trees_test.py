@@ -4,33 +4,14 @@ import json
 import os
 import shutil
 
-import h5py
 import nibabel as nb
 import numpy as np
-from fmriprep_tree import TR, VERSIONS, names_of, parcels, tree, write_atlas
+from fmriprep_tree import TR, VERSIONS, atlas_name, means, names_of, shard, tree, write_atlas
 from support import FAST, Scratch, check, run
 
 nb.openers.Opener.default_compresslevel = 1
 N, DUMMIES = 90, 2
 OPTIONS = ["--progress", "none", *FAST, "target.atlases=file", "gates.max_fd_share=1"]
-
-
-def shard(out, sub="sub-01"):
-    return h5py.File(f"{out}/{sub}/{sub}.h5")
-
-
-def reasons(out, sub="sub-01"):
-    with shard(out, sub) as f:
-        return f["runs/status"][0].decode(), f["runs/reason"][0].decode()
-
-
-def atlas_name(file):
-    return next(a for a in file["timeseries"] if a != "circuits")
-
-
-def means(data):
-    labels = parcels().ravel()
-    return np.stack([data[:, labels == i].mean(1) for i in (1, 2, 3, 4)], 1)
 
 
 def every_generation(scratch, atlas):
