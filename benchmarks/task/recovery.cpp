@@ -1,4 +1,4 @@
-// recovery REPLICATES [SETTING...]: do the real stages recover what the simulator put in? See
+// recovery REPLICATES SEED [SETTING...]: do the real stages recover what the simulator put in? See
 // recovery_people.hpp. True effects have the spread that makes var_true / (var_true + error
 // variance) the reliability stated, the error variance being found on 300 replicates of a pilot.
 // Prints a Markdown table and compares with the targets: slope of the estimate on the truth, mean
@@ -184,19 +184,21 @@ bool rest_setting(const Setting& setting, std::size_t n) {
 
 int main(int argc, char** argv) {
   const std::size_t n = argc > 1 ? static_cast<std::size_t>(std::atol(argv[1])) : 1000;
-  const std::vector<std::string> wanted(argv + std::min(argc, 2), argv + argc);
-  const std::vector<Setting> settings{{"faces", "conscious", 2.0, 150, "sad", "neutral", 0.0},
-                                      {"faces_fast", "conscious", 0.71, 422, "sad", "neutral", 0.0},
-                                      {"gonogo", "gonogo", 2.0, 150, "nogo", "go", 0.4},
-                                      {"gonogo_fast", "gonogo", 0.71, 422, "nogo", "go", 0.4},
-                                      {"rest", "rest", 2.0, 240, "", "", 0.0},
-                                      {"rest_fast", "rest", 0.71, 420, "", "", 0.0}};
+  const std::uint64_t seed = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
+  const std::vector<std::string> wanted(argv + std::min(argc, 3), argv + argc);
+  std::vector<Setting> settings{{"faces", "conscious", 2.0, 150, "sad", "neutral", 0.0},
+                                {"faces_fast", "conscious", 0.71, 422, "sad", "neutral", 0.0},
+                                {"gonogo", "gonogo", 2.0, 150, "nogo", "go", 0.4},
+                                {"gonogo_fast", "gonogo", 0.71, 422, "nogo", "go", 0.4},
+                                {"rest", "rest", 2.0, 240, "", "", 0.0},
+                                {"rest_fast", "rest", 0.71, 420, "", "", 0.0}};
   std::printf(
       "| setting | measure | reliability | n | slope on truth | mean error | r with truth "
       "(expected) | coverage of 95 %% | 99.9 %% interval | mean SE / error |\n| --- | --- | --- "
       "| --- | --- | --- | --- | --- | --- | --- |\n");
   bool good = true;
-  for (const Setting& setting : settings) {
+  for (Setting& setting : settings) {
+    setting.seed = seed;
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), setting.name) == wanted.end()) {
       continue;
     }

@@ -204,11 +204,12 @@ std::vector<Replicate> person(const Setting& setting, const Planted& planted, Me
 
 // Blocks of kPairs replicates, a person each, cut to n.
 template <class T, class MakePerson>
-std::vector<T> collected(std::size_t n, const std::string& stream, MakePerson&& make_person) {
+std::vector<T> collected(std::size_t n, const Setting& setting, const std::string& stream,
+                         MakePerson&& make_person) {
   constexpr auto kEach = static_cast<std::size_t>(kPairs);
   std::vector<std::vector<T>> people((n + kEach - 1) / kEach);
   parallel_blocks({}, people.size(), 1, [&](std::size_t i, std::size_t) {
-    people[i] = make_person(stream_seed(1, stream, std::to_string(i)));
+    people[i] = make_person(stream_seed(setting.seed, setting.name + stream, std::to_string(i)));
   });
   std::vector<T> out;
   for (const auto& one : people) out.insert(out.end(), one.begin(), one.end());
@@ -220,7 +221,7 @@ std::vector<T> collected(std::size_t n, const std::string& stream, MakePerson&& 
 
 std::vector<Replicate> task_replicates(const Setting& setting, const Planted& planted,
                                        Measure measure, std::size_t n, const std::string& stream) {
-  return collected<Replicate>(n, setting.name + stream, [&](std::uint64_t seed) {
+  return collected<Replicate>(n, setting, stream, [&](std::uint64_t seed) {
     return person(setting, planted, measure, seed);
   });
 }
@@ -229,7 +230,7 @@ std::vector<Found> rest_replicates(const Setting& setting, double mean, double s
                                    const std::string& stream) {
   constexpr double kSignal = kFluctuationPercent * kFluctuationPercent;
   constexpr double kLeft = kSignal / (kSignal + kNoisePercent * kNoisePercent);
-  return collected<Found>(n, setting.name + stream, [&](std::uint64_t seed) {
+  return collected<Found>(n, setting, stream, [&](std::uint64_t seed) {
     Random random(seed);
     const simulate::Design nothing{.task = "rest", .conditions = {}, .events = {}};
     simulate::SourceModel model = resting_model(random);

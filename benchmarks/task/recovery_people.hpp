@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct Setting {
   int n_volumes;
   const char *plus, *minus;
   double correlation; // of the two regions' fluctuations
+  std::uint64_t seed = 1;
 };
 
 // Over replicates: means and SDs of what is put in.
