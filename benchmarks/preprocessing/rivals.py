@@ -2,7 +2,7 @@
 
   rivals.py affine BRAIN MASK TEMPLATE OUR_AFFINE.txt OUR_HEAD_AFFINE.txt
   rivals.py prepare T1W MASK TEMPLATE PREFIX          writes the 2 mm images that both tools see
-  rivals.py normalisation PREFIX OUR_WARP.h5 TOOL,...    of ANTs SyNCC, dipy SyN
+  rivals.py normalisation PREFIX OUR_WARP.h5,... TOOL,...    of ANTs SyNCC, dipy SyN
 """
 import json
 import sys
@@ -131,8 +131,8 @@ def normalisation(prefix, ours, tools):
     """Affine and diffeomorphism by cross-correlation against our command of the same content."""
     images = {k: ants.image_read(f"{prefix}_{k}.nii.gz") for k in ("fixed", "moving", "fixed_mask", "moving_mask")}
     fixed_classes, moving_classes = (classes(images[k], images[k + "_mask"]) for k in ("fixed", "moving"))
-    carried = ants.apply_transforms(images["fixed"], moving_classes, [ours], interpolator="genericLabel")
-    out = {"ours": dice_of_classes(carried, fixed_classes), "rivals": {}}
+    carried = [ants.apply_transforms(images["fixed"], moving_classes, [warp], interpolator="genericLabel") for warp in ours.split(",")]
+    out = {"ours": [dice_of_classes(one, fixed_classes) for one in carried], "rivals": {}}
     for tool in tools.split(","):
         begun, cpu = time.monotonic(), time.process_time()
         carry, least_jacobian = {"ANTs SyNCC": ants_syn, "dipy SyN": dipy_syn}[tool](prefix, images)
