@@ -9,6 +9,7 @@
 #include "pipeline/cli/commands.hpp"
 #include "pipeline/cli/export_command.hpp"
 #include "pipeline/cli/process.hpp"
+#include "pipeline/cli/report_command.hpp"
 #include "pipeline/cli/score_command.hpp"
 #include "pipeline/cli/simulate_command.hpp"
 #include "pipeline/cli/stage_list.hpp"
@@ -171,9 +172,9 @@ void add_stage(CLI::App& app, Action& action) {
 }
 
 const std::vector<std::string>& verbs() {
-  static const std::vector<std::string> names{"run",    "validate", "plan",   "simulate",
-                                              "submit", "status",   "merge",  "rerun",
-                                              "score",  "export",   "config", "stage"};
+  static const std::vector<std::string> names{"run",    "validate", "plan",  "simulate", "submit",
+                                              "status", "merge",    "rerun", "score",    "export",
+                                              "report", "config",   "stage"};
   return names;
 }
 
@@ -224,6 +225,7 @@ int parse_and_run(int argc, const char* const* argv) {
   ScoreOptions scoring;
   SimulateOptions simulate;
   ExportOptions exporting;
+  ReportOptions reporting;
   StatusOptions status;
   std::string format = "text", merge_out, key;
   add_run(app, run, command, action);
@@ -242,6 +244,8 @@ int parse_and_run(int argc, const char* const* argv) {
                     scoring, command, action);
   add_export_options(*app.add_subcommand("export", "tables and matrices of a cohort file"),
                      exporting, action);
+  add_report_options(*app.add_subcommand("report", "rebuild the pages from what is stored"),
+                     reporting, action);
   add_config(app, config, key, action);
   add_stage(app, action);
 

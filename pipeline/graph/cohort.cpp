@@ -219,7 +219,7 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
                                 method_references(cohort)};
   report::write_derivative_files(request.out, cohort, info);
   (void)report::write_tables(request.out, cohort);
-  report::write_index_html(request.out, cohort, info);
+  (void)report::write_pages(request.out, cohort, info);
   return summary;
 }
 

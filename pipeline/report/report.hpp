@@ -1,5 +1,5 @@
 // What people read beside cohort.h5: the files of a BIDS derivative, tables, the methods paragraph
-// and a plain index.html. Reads only the store; needs no network and no browser features.
+// and the pages. Reads only the store.
 #pragma once
 
 #include <filesystem>
@@ -55,12 +55,20 @@ std::vector<std::filesystem::path> export_runs(const std::filesystem::path& out,
 std::vector<std::filesystem::path> write_confounds(const std::filesystem::path& out,
                                                    const store::RunRecord& run);
 
-// index.html: one file, no scripts, no network, every text escaped.
-void write_index_html(const std::filesystem::path& out, const store::CohortReader& cohort,
-                      const ReportInfo& info);
-[[nodiscard]] std::string index_html(const store::CohortReader& cohort, const ReportInfo& info);
+// index.html and a page of every participant: each one file that opens from disk, loads nothing and
+// depends on what is stored alone. A dataset without a name gets that of
+// dataset_description.json. Returns the paths relative to `out`.
+std::vector<std::filesystem::path> write_pages(const std::filesystem::path& out,
+                                               const store::CohortReader& cohort,
+                                               const ReportInfo& info);
+// The participants' pages alone, from shards without a cohort; a person's shards stand together.
+std::vector<std::filesystem::path>
+write_shard_pages(const std::filesystem::path& out,
+                  const std::vector<std::filesystem::path>& shards, const ReportInfo& info);
+// Of the input, from dataset_description.json in `out`; "" when it has none.
+[[nodiscard]] std::string stored_dataset_name(const std::filesystem::path& out);
 
-// All of the above but index.html, from a cohort file or a shard: the `export` verb.
+// All of the above but the pages, from a cohort file or a shard: the `export` verb.
 std::vector<std::filesystem::path> export_file(const std::filesystem::path& file,
                                                const std::filesystem::path& out,
                                                const ReportInfo& info);

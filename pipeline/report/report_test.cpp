@@ -124,20 +124,6 @@ TEST(Methods, SaysNothingOfWhatDidNotRun) {
   }
 }
 
-TEST(IndexHtml, EscapesEverythingThatCameFromOutside) {
-  const store::TestFolder folder;
-  const auto header = store::example::header();
-  const fs::path shard = folder.path() / "shard.h5";
-  store::write_shard(shard, header, store::example::person(1, header));
-  const store::CohortReader cohort(shard);
-  const std::string html = index_html(cohort, {"0.1.0", "<script>alert(1)</script>", "", {}});
-  EXPECT_EQ(html.find("<script"), std::string::npos);
-  EXPECT_EQ(html.find("<i>"), std::string::npos);
-  EXPECT_NE(html.find("&lt;script&gt;alert(1)"), std::string::npos);
-  EXPECT_NE(html.find("few volumes: &lt;i&gt;12"), std::string::npos);
-  EXPECT_NE(html.find("not a medical device"), std::string::npos);
-}
-
 TEST(Tables, HoldTheValuesOfTheFileAndDescribeEveryColumn) {
   const store::TestFolder folder;
   const auto header = store::example::header();

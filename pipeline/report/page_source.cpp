@@ -1,0 +1,128 @@
+#include "pipeline/report/page_source.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace boldmill::report {
+namespace {
+
+using Run = store::RunRecord;
+
+std::vector<std::uint8_t> healthy_rows(const Json& config, const std::vector<std::string>& group) {
+  const Json values = config.value("/input/control_values"_json_pointer, Json::array());
+  std::vector<std::uint8_t> out;
+  for (const std::string& own : group) {
+    out.push_back(!own.empty() &&
+                  std::find(values.begin(), values.end(), Json(own)) != values.end());
+  }
+  return out;
+}
+
+double quantile(const std::vector<double>& sorted, double share) {
+  const double at = share * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(at);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+} // namespace
+
+const std::vector<QualityMetric>& quality_metrics() {
+  static const std::vector<QualityMetric> list{
+      {"mean_fd_mm", "mean FD", "mm",
+       "framewise displacement (Power, 50 mm sphere), mean over volumes", -1, "%.3f",
+       [](const Run& r) { return r.mean_fd_mm; }},
+      {"fd_above_threshold", "volumes above FD threshold", "share",
+       "share of volumes whose framewise displacement is above the threshold", -1, "%.3f",
+       [](const Run& r) { return r.fd_above_threshold; }},
+      {"mean_std_dvars", "std DVARS", "",
+       "standardised DVARS, mean over volumes: about 1 without artefacts", -1, "%.3f",
+       [](const Run& r) { return r.mean_std_dvars; }},
+      {"tsnr", "tSNR", "", "median over the brain of mean / SD in time, before denoising", 1,
+       "%.1f", [](const Run& r) { return r.tsnr; }},
+      {"coreg_dice", "BOLD to T1w Dice", "",
+       "overlap of the BOLD brain mask with that of the T1w after coregistration", 1, "%.3f",
+       [](const Run& r) { return r.coreg_dice; }},
+      {"norm_dice", "T1w to template Dice", "",
+       "overlap of the T1w brain mask with that of the template after normalisation", 1, "%.3f",
+       [](const Run& r) { return r.norm_dice; }},
+      {"dropout", "signal dropout", "share",
+       "share of the brain inside the field of view that has no BOLD signal", -1, "%.3f",
+       [](const Run& r) { return r.dropout; }},
+      {"template_coverage", "brain in field of view", "share",
+       "share of the template's brain inside the BOLD field of view", 1, "%.3f",
+       [](const Run& r) { return r.template_coverage; }},
+      {"fwhm_mm", "smoothness", "mm FWHM", "smoothness of the noise, geometric mean of the axes",
+       -1, "%.2f", [](const Run& r) { return r.fwhm_mm; }},
+      {"n_kept", "volumes kept", "", "volumes left after dummies and censoring", 1, "%.0f",
+       [](const Run& r) { return static_cast<double>(r.n_kept); }},
+      {"dof_left", "degrees of freedom left", "",
+       "of a region's series after nuisance regression, filters and censoring", 1, "%.0f",
+       [](const Run& r) { return r.dof_left; }}};
+  return list;
+}
+
+Spread spread_of(std::vector<double> values) {
+  std::erase_if(values, [](double v) { return !std::isfinite(v); });
+  Spread out;
+  out.n = values.size();
+  if (values.empty()) return {NAN, NAN, NAN, NAN, NAN, 0};
+  std::sort(values.begin(), values.end());
+  out.q1 = quantile(values, 0.25);
+  out.median = quantile(values, 0.5);
+  out.q3 = quantile(values, 0.75);
+  out.low = out.q1 - 1.5 * (out.q3 - out.q1);
+  out.high = out.q3 + 1.5 * (out.q3 - out.q1);
+  return out;
+}
+
+Stored::Stored(const store::CohortReader& reader, const ReportInfo& about)
+    : cohort(reader), info(about), people(reader.participants()), runs(reader.runs()),
+      measures(reader.measures()), scores(reader.scores()), features(reader.features()),
+      predictions(reader.predictions()), tables(reader.result_tables()),
+      not_done(reader.not_done()),
+      config(Json::parse(reader.header().config_json, nullptr, false)) {
+  if (!config.is_object()) config = Json::object();
+  for (const auto& prediction : predictions) {
+    Json card = Json::parse(prediction.model_card, nullptr, false);
+    cards.push_back(card.is_object() ? std::move(card) : Json::object());
+  }
+  const auto column =
+      people.columns.find(config.value("/input/group_column"_json_pointer, std::string("group")));
+  group = column == people.columns.end() ? std::vector<std::string>(people.participant_id.size())
+                                         : column->second;
+  healthy = healthy_rows(config, group);
+  std::map<std::string, std::map<std::string, std::vector<double>>> values;
+  for (const Run& run : runs.run) {
+    for (const QualityMetric& metric : quality_metrics()) {
+      values[run.task][metric.key].push_back(metric.of(run));
+    }
+  }
+  for (auto& [task, metrics] : values) {
+    for (auto& [key, list] : metrics) spread[task][key] = spread_of(std::move(list));
+  }
+}
+
+std::string Stored::session(std::size_t row) const {
+  return people.participant_id[row] +
+         (people.session_id[row].empty() ? "" : "_" + people.session_id[row]);
+}
+
+std::string Stored::page(std::size_t row) const {
+  return bids::safe_component(people.participant_id[row]) + ".html";
+}
+
+std::vector<const QualityMetric*> Stored::outlying(const Run& run) const {
+  std::vector<const QualityMetric*> out;
+  const auto of_task = spread.find(run.task);
+  if (of_task == spread.end()) return out;
+  for (const QualityMetric& metric : quality_metrics()) {
+    const Spread& s = of_task->second.at(metric.key);
+    const double value = metric.of(run);
+    if (s.n < kLeastForOutliers || !std::isfinite(value)) continue;
+    if (metric.better < 0 ? value > s.high : value < s.low) out.push_back(&metric);
+  }
+  return out;
+}
+
+} // namespace boldmill::report

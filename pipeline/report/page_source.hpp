@@ -1,0 +1,61 @@
+// What the pages show, read from a cohort file or shard once. Internal.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "pipeline/report/files.hpp"
+#include "pipeline/report/html.hpp"
+#include "pipeline/report/report.hpp"
+
+namespace boldmill::report {
+
+// A number of a run that tells good from bad.
+struct QualityMetric {
+  const char* key;
+  const char* label;
+  const char* unit;
+  const char* what;
+  int better; // 1: more is better, -1: less is better
+  const char* format;
+  double (*of)(const store::RunRecord&);
+};
+[[nodiscard]] const std::vector<QualityMetric>& quality_metrics();
+
+struct Spread { // of one metric over the runs of one task
+  double low = 0.0, q1 = 0.0, median = 0.0, q3 = 0.0, high = 0.0; // low, high: Tukey's fences
+  std::size_t n = 0;
+};
+constexpr std::size_t kLeastForOutliers = 8;
+
+struct Stored {
+  Stored(const store::CohortReader& reader, const ReportInfo& about);
+
+  const store::CohortReader& cohort;
+  const ReportInfo& info;
+  store::ParticipantsTable people;
+  store::RunTable runs;
+  store::MeasuresTable measures;
+  std::optional<store::ScoreTable> scores, features;
+  std::vector<store::PredictionRecord> predictions;
+  std::vector<Json> cards; // of the predictions
+  std::vector<store::TableRecord> tables;
+  std::vector<store::NotDone> not_done;
+  Json config;
+  std::vector<std::uint8_t> healthy;                           // N
+  std::vector<std::string> group;                              // N, "" unknown
+  std::map<std::string, std::map<std::string, Spread>> spread; // by task, by metric
+
+  [[nodiscard]] std::string session(std::size_t row) const; // "sub-01_ses-a"
+  [[nodiscard]] std::string page(std::size_t row) const;    // "sub-01.html"
+  // Metrics of a run beyond the fence on the bad side, of its task.
+  [[nodiscard]] std::vector<const QualityMetric*> outlying(const store::RunRecord& run) const;
+  bool of_shard = false; // nothing of a cohort is known
+};
+
+// Quartiles by linear interpolation; NaN are left out.
+[[nodiscard]] Spread spread_of(std::vector<double> values);
+
+} // namespace boldmill::report

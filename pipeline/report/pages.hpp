@@ -1,0 +1,45 @@
+// The parts of the two kinds of page. Internal.
+#pragma once
+
+#include <memory>
+
+#include "pipeline/report/page_source.hpp"
+
+namespace boldmill::report {
+
+[[nodiscard]] std::string cohort_page(const Stored& stored);
+
+// A participant-session of a page; `shard` holds what a cohort file does not, "" without.
+struct Session {
+  const Stored* stored = nullptr;
+  std::size_t row = 0;
+  std::filesystem::path shard;
+};
+[[nodiscard]] std::string participant_page(const std::vector<Session>& sessions);
+
+// Sections of the cohort page, in its order.
+void add_first_looks(Page& page, const Stored& stored);
+void add_runs(Page& page, const Stored& stored);
+void add_quality(Page& page, const Stored& stored);
+void add_missingness(Page& page, const Stored& stored);
+void add_motion_and_connectivity(Page& page, const Stored& stored);
+void add_cohort_scores(Page& page, const Stored& stored);
+void add_cohort_predictions(Page& page, const Stored& stored);
+void add_reliability(Page& page, const Stored& stored);
+void add_result_tables(Page& page, const Stored& stored);
+void add_stages(Page& page, const Stored& stored);
+void add_not_done(Page& page, const Stored& stored);
+
+// Of both.
+void add_review_panel(Page& page, const Stored& stored, bool of_cohort);
+void add_methods(Page& page, const Stored& stored);
+[[nodiscard]] std::string footer(const Stored& stored);
+[[nodiscard]] Table table_of(const store::TableRecord& record, std::size_t most_rows);
+
+// Of a participant page.
+void add_run(Page& page, const Session& session, const store::RunRecord& run);
+void add_profile(Page& page, const Session& session);
+void add_connectivity(Page& page, const Session& session);
+void add_own_predictions(Page& page, const Session& session);
+
+} // namespace boldmill::report

@@ -1,0 +1,234 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "pipeline/report/html.hpp"
+#include "pipeline/report/pages.hpp"
+#include "pipeline/report/prediction_parts.hpp"
+#include "pipeline/report/web_bundle.hpp"
+#include "pipeline/store/example_cohort.hpp"
+#include "pipeline/store/merge.hpp"
+#include "pipeline/store/shard.hpp"
+#include "pipeline/store/test_folder.hpp"
+
+namespace boldmill::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool holds(const std::string& text, const std::string& words) {
+  return text.find(words) != std::string::npos;
+}
+
+std::size_t count(const std::string& text, const std::string& words) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1))
+    ++n;
+  return n;
+}
+
+// A cohort of `n` people with results, as the group level leaves it.
+fs::path example_cohort(const store::TestFolder& folder, int n) {
+  const auto header = store::example::header();
+  std::vector<fs::path> shards;
+  for (int i = 1; i <= n; ++i) {
+    const auto person = store::example::person(i, header);
+    fs::path shard = folder.path() / person.participant_id;
+    if (!person.session_id.empty()) shard /= person.session_id;
+    shard /=
+        person.participant_id + (person.session_id.empty() ? "" : "_" + person.session_id) + ".h5";
+    store::write_shard(shard, header, person);
+    shards.push_back(shard);
+  }
+  const fs::path file = folder.path() / "cohort.h5", part = folder.path() / "cohort.h5.part";
+  (void)store::merge_shards(shards, part, {"boldmill bids out group", {}}, {});
+  store::write_cohort_results(part, store::example::results(static_cast<std::size_t>(n), header));
+  store::publish(part, file);
+  return file;
+}
+
+// What a browser takes for markup: the text without data blocks and the script.
+std::string without_scripts(std::string html) {
+  for (std::size_t begin = html.find("<script"); begin != std::string::npos;
+       begin = html.find("<script", begin)) {
+    html.erase(begin, html.find("</script>", begin) + 9 - begin);
+  }
+  return html;
+}
+
+TEST(Html, DataCannotEndItsBlock) {
+  const Json hostile{{"</script><b>", "\xe2\x80\xa8&<!--"}};
+  const std::string text = inert_json(hostile);
+  for (const char* bad : {"<", ">", "&", "\xe2\x80\xa8"}) EXPECT_FALSE(holds(text, bad)) << text;
+  EXPECT_EQ(Json::parse(text), hostile);
+  EXPECT_EQ(inert_json(Json(NAN)), "null");
+}
+
+TEST(Html, TableCellsAndLinksAreEscaped) {
+  Table table("a<b", {{"<i>", "\"quoted\""}});
+  table.row({{"<img src=x>", "./\"><script>"}}, "\"x", "'y");
+  const std::string html = table.html();
+  for (const char* bad : {"<i>", "<img", "<script", "\"quoted\"", "class=\"\"x"})
+    EXPECT_FALSE(holds(html, bad)) << bad << html;
+}
+
+TEST(Pages, CohortPageHoldsEveryRunAndLinksIt) {
+  const store::TestFolder folder;
+  const store::CohortReader cohort(example_cohort(folder, 6));
+  const ReportInfo info{"0.1.0", "</title><script>alert(1)</script>", "", {}};
+  const auto written = write_pages(folder.path(), cohort, info);
+  EXPECT_EQ(written.size(), 7U);
+  const std::string html = folder.bytes("index.html");
+  for (const auto& run : cohort.runs().run) {
+    EXPECT_TRUE(holds(html, "#run-" + run.run_id + "\">" + run.run_id + "</a>")) << run.run_id;
+  }
+  EXPECT_TRUE(holds(html, "4 people, expected at least 30"));
+  EXPECT_TRUE(holds(html, "not a medical device"));
+  EXPECT_TRUE(holds(html, "default-src 'none'"));
+  EXPECT_TRUE(holds(html, "-0.100 to 0.300")) << "interval of r2";
+  for (const fs::path& file : written)
+    EXPECT_LT(fs::file_size(folder.path() / file), 6'000'000U) << file;
+}
+
+TEST(Pages, EverythingFromOutsideIsEscaped) {
+  const store::TestFolder folder;
+  const store::CohortReader cohort(example_cohort(folder, 6));
+  const auto written =
+      write_pages(folder.path(), cohort, {"0.1.0", "</title><script>alert(1)</script>", "<b>", {}});
+  for (const fs::path& file : written) {
+    const std::string html = folder.bytes(file.string());
+    // Data blocks and one script of ours; nothing else opens one.
+    EXPECT_EQ(count(html, "<script"),
+              count(html, "<script type=\"application/json\">") + (page_script().empty() ? 0 : 1))
+        << file;
+    const std::string markup = without_scripts(html);
+    for (const char* bad :
+         {"<script", "<i>", "<b>/", "Gyrus \xc3\xa9 ../ <", "research <use>", "alert(1)</script"}) {
+      EXPECT_FALSE(holds(markup, bad)) << bad << " in " << file;
+    }
+  }
+  EXPECT_TRUE(holds(folder.bytes("index.html"), "&lt;/title&gt;&lt;script&gt;alert(1)"));
+}
+
+TEST(Pages, SameBytesEveryTime) {
+  const store::TestFolder folder;
+  const fs::path file = example_cohort(folder, 4);
+  std::vector<std::string> before;
+  for (int time = 0; time < 2; ++time) {
+    const store::CohortReader cohort(file);
+    std::size_t i = 0;
+    for (const fs::path& page : write_pages(folder.path(), cohort, {"0.1.0", "", "", {}})) {
+      if (time == 0)
+        before.push_back(folder.bytes(page.string()));
+      else
+        EXPECT_TRUE(folder.bytes(page.string()) == before[i]) << page;
+      ++i;
+    }
+  }
+}
+
+TEST(Pages, OfAShardAlone) {
+  const store::TestFolder folder;
+  const auto header = store::example::header();
+  const fs::path shard = folder.path() / "shard.h5";
+  store::write_shard(shard, header, store::example::person(1, header));
+  const auto written = write_shard_pages(folder.path(), {shard}, {"0.1.0", "", "", {}});
+  ASSERT_EQ(written, std::vector<fs::path>{"sub-0001.html"});
+  const std::string html = folder.bytes("sub-0001.html");
+  EXPECT_TRUE(holds(html, "few volumes: &lt;i&gt;12"));
+  EXPECT_TRUE(holds(html, "no run of task faces")) << "why a measure is missing";
+  EXPECT_FALSE(holds(html, "index.html"));
+}
+
+TEST(Pages, PersonWithoutARunSaysSo) {
+  const store::TestFolder folder;
+  const store::CohortReader cohort(example_cohort(folder, 3));
+  (void)write_pages(folder.path(), cohort, {"0.1.0", "", "", {}});
+  EXPECT_TRUE(holds(folder.bytes("sub-0003.html"), "No run of this participant was processed."));
+}
+
+TEST(Quality, OneBadRunAmongManyIsFarOutAndComesFirst) {
+  const store::TestFolder folder;
+  const auto header = store::example::header();
+  std::vector<fs::path> shards;
+  for (int i = 1; i <= 30; ++i) {
+    auto person = store::example::person(i, header);
+    for (auto& run : person.runs) {
+      run.status = "ok";
+      run.reason = "";
+      if (i == 17) run.tsnr = 4.0;
+    }
+    shards.push_back(folder.path() / (person.participant_id + ".h5"));
+    store::write_shard(shards.back(), header, person);
+  }
+  const fs::path file = folder.path() / "cohort.h5";
+  (void)store::merge_shards(shards, folder.path() / "cohort.h5.part", {"", {}}, {});
+  store::publish(folder.path() / "cohort.h5.part", file);
+  const store::CohortReader cohort(file);
+  const ReportInfo info{"0.1.0", "", "", {}};
+  const Stored stored(cohort, info);
+  Page page;
+  add_first_looks(page, stored);
+  const std::string html = page.document("", "", "");
+  EXPECT_TRUE(holds(html, "sub-0017_ses-a_task-rest_run-1"));
+  EXPECT_TRUE(holds(html, "tSNR 4.0"));
+  EXPECT_EQ(count(html, "tSNR 4.0"), 2U) << "its two runs and no other";
+}
+
+TEST(Spread, QuartilesAndFences) {
+  const Spread s = spread_of({5.0, NAN, 1.0, 2.0, 4.0, 3.0});
+  EXPECT_EQ(s.n, 5U);
+  EXPECT_EQ(s.q1, 2.0);
+  EXPECT_EQ(s.median, 3.0);
+  EXPECT_EQ(s.q3, 4.0);
+  EXPECT_EQ(s.low, -1.0);
+  EXPECT_EQ(s.high, 7.0);
+}
+
+// Four people, worked by hand.
+store::PredictionRecord four() {
+  store::PredictionRecord out;
+  out.class_name = {"control", "patient"};
+  out.y = {0, 1, 0, 1, NAN};
+  out.probability.resize(5, 2);
+  out.probability.col(1) << 0.1, 0.4, 0.6, 0.9, 0.5;
+  out.probability.col(0) = 1.0 - out.probability.col(1).array();
+  return out;
+}
+
+TEST(Curves, RocAndNetBenefitOfFourPeople) {
+  const auto record = four();
+  EXPECT_EQ(evaluated_rows(record).size(), 4U);
+  const std::vector<std::pair<double, double>> expected{
+      {0, 0}, {0, 0.5}, {0.5, 0.5}, {0.5, 1}, {1, 1}};
+  EXPECT_EQ(roc(record), expected);
+  const auto curve = decision_curve(record);
+  ASSERT_EQ(curve.size(), 19U);
+  EXPECT_NEAR(curve[9].threshold, 0.5, 1e-12);
+  EXPECT_NEAR(curve[9].model, 0.0, 1e-12);               // one hit, one false alarm, odds 1
+  EXPECT_NEAR(curve[9].everybody, 0.0, 1e-12);           // two and two
+  EXPECT_NEAR(curve[3].model, 0.5 - 0.25 * 0.25, 1e-12); // at 0.2: two hits, one alarm
+}
+
+TEST(Curves, CalibrationBinsHoldWilsonIntervals) {
+  store::PredictionRecord record;
+  record.class_name = {"a", "b"};
+  record.probability.resize(20, 2);
+  for (int i = 0; i < 20; ++i) {
+    record.y.push_back(i % 2);
+    record.probability(i, 1) = i < 10 ? 0.25 : 0.75;
+    record.probability(i, 0) = 1.0 - record.probability(i, 1);
+  }
+  const auto bins = calibration(record);
+  ASSERT_EQ(bins.size(), 4U);
+  EXPECT_EQ(bins[0].n, 5U);
+  EXPECT_NEAR(bins[0].predicted, 0.25, 1e-12);
+  // Equal predictions stay in the order of the rows; Wilson 1927 for 2 of 5: 0.1176 to 0.7693.
+  EXPECT_NEAR(bins[0].observed, 0.4, 1e-12);
+  EXPECT_NEAR(bins[0].lower, 0.1176, 1e-4);
+  EXPECT_NEAR(bins[0].upper, 0.7693, 1e-4);
+}
+
+} // namespace
+} // namespace boldmill::report

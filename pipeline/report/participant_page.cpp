@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "pipeline/report/pages.hpp"
+#include "pipeline/report/prediction_parts.hpp"
+
+namespace boldmill::report {
+namespace {
+
+using Runs = std::vector<const store::RunRecord*>;
+
+Runs runs_of(const Session& session) {
+  Runs out;
+  const auto& runs = session.stored->runs;
+  for (std::size_t i = 0; i < runs.run.size(); ++i) {
+    if (static_cast<std::size_t>(runs.row[i]) == session.row) out.push_back(&runs.run[i]);
+  }
+  return out;
+}
+
+void add_summary(Page& page, const std::vector<Session>& sessions) {
+  page.begin_section("summary", "Summary");
+  Table about("About the participant, from participants.tsv",
+              {{"session", ""}, {"column", ""}, {"value", ""}});
+  Table gates(
+      "Runs and what became of them",
+      {{"run", ""}, {"task", ""}, {"status", ""}, {"reason", ""}, {"a person's decision", ""}});
+  for (const Session& session : sessions) {
+    const auto& people = session.stored->people;
+    for (const auto& name : people.column_names) {
+      const auto column = people.columns.find(name);
+      if (column != people.columns.end())
+        about.row({people.session_id[session.row], name, column->second[session.row]});
+    }
+    for (const auto* run : runs_of(session)) {
+      const std::string decision =
+          run->qc_decision.empty() ? "" : run->qc_decision + " by " + run->qc_rater;
+      gates.row({{run->run_id, "#run-" + bids::safe_component(run->run_id)},
+                 run->task,
+                 run->status,
+                 run->reason,
+                 decision},
+                run->status);
+    }
+  }
+  if (gates.n_rows() == 0) {
+    page.paragraph("No run of this participant was processed.", "error");
+  } else {
+    page.table(gates);
+    page.paragraph("ok: used. warning: used, with the doubt named. excluded: processed, but a gate "
+                   "or a person's decision keeps "
+                   "it out. failed: could not be processed.",
+                   "lead");
+  }
+  if (about.n_rows() > 0) page.table(about);
+  page.end_section();
+}
+
+// The run's numbers beside those of its task in the cohort.
+Table numbers_table(const Stored& stored, const Runs& runs) {
+  std::vector<Column> columns{{"number", ""}, {"unit", ""}};
+  for (const auto* run : runs) columns.push_back({run->run_id, ""});
+  columns.push_back(
+      {"cohort, same task", "median and quartiles over the runs of the first run's task"});
+  columns.push_back({"better is", ""});
+  Table table("Quality", columns);
+  for (const auto& metric : quality_metrics()) {
+    std::vector<Cell> cells{metric.label, metric.unit};
+    for (const auto* run : runs) {
+      const auto far = stored.outlying(*run);
+      const bool out = std::find(far.begin(), far.end(), &metric) != far.end();
+      cells.push_back(number(metric.of(*run), metric.format) + (out ? " (far out)" : ""));
+    }
+    const Spread& s = stored.spread.at(runs.front()->task).at(metric.key);
+    cells.push_back(s.n < 2 ? std::string()
+                            : number(s.median, metric.format) + " (" + number(s.q1, metric.format) +
+                                  " to " + number(s.q3, metric.format) + ")");
+    cells.push_back(metric.better > 0 ? "more" : "less");
+    table.row(cells);
+  }
+  return table;
+}
+
+void add_session(Page& page, const Session& session, bool several) {
+  const Stored& stored = *session.stored;
+  const std::string id = bids::safe_component(stored.session(session.row));
+  page.begin_section(several ? "runs-" + id : "runs",
+                     several ? "Runs of " + stored.people.session_id[session.row] : "Runs");
+  std::map<std::string, Runs> by_task;
+  for (const auto* run : runs_of(session)) by_task[run->task].push_back(run);
+  if (by_task.empty()) page.absent("No run of this session was processed.");
+  for (const auto& [task, runs] : by_task) {
+    page.heading("Task " + task);
+    page.table(numbers_table(stored, runs));
+    for (const auto* run : runs) add_run(page, session, *run);
+  }
+  page.end_section();
+}
+
+} // namespace
+
+void add_own_predictions(Page& page, const Session& session) {
+  const Stored& stored = *session.stored;
+  if (stored.predictions.empty()) {
+    page.absent(stored.of_shard
+                    ? "Predictions belong to the cohort; this page was made from one shard."
+                    : "No outcome was predicted in this cohort.");
+    return;
+  }
+  Table table("Out-of-fold predictions", {{"outcome", ""},
+                                          {"model", ""},
+                                          {"prediction", ""},
+                                          {"interval or set", "conformal"},
+                                          {"observed", ""},
+                                          {"use it?", ""}});
+  const std::size_t row = session.row;
+  for (const auto& record : stored.predictions) {
+    const double value = row < record.y.size() ? predicted(record, row) : NAN;
+    std::string range, observed;
+    if (is_binary(record)) {
+      for (std::size_t c = 0; c < 2 && record.set.rows() > static_cast<Eigen::Index>(row); ++c) {
+        if (record.set(static_cast<Eigen::Index>(row), static_cast<Eigen::Index>(c)) != 0)
+          range += (range.empty() ? "" : " or ") + record.class_name[c];
+      }
+      if (row < record.y.size() && std::isfinite(record.y[row]))
+        observed = record.class_name[record.y[row] > 0.5 ? 1 : 0];
+    } else {
+      if (row < record.lower.size() && std::isfinite(record.lower[row])) {
+        range = number(record.lower[row]) + " to " + number(record.upper[row]) + " (" +
+                number(100.0 * record.interval_level, "%.0f") + " %)";
+      }
+      observed = row < record.y.size() ? number(record.y[row]) : "";
+    }
+    const bool abstains = row < record.abstain.size() && record.abstain[row] != 0;
+    table.row({record.target, record.model + ", " + record.cv,
+               is_binary(record) && std::isfinite(value)
+                   ? number(value) + " for " + record.class_name[1]
+                   : number(value),
+               range, observed,
+               abstains            ? "no: outside what the model has seen"
+               : std::isnan(value) ? "none made"
+                                   : "research only, with its interval"});
+  }
+  page.table(table);
+  page.paragraph("Contributions of single measures to a person's prediction are not stored. How "
+                 "well each model does, beside its "
+                 "baselines, stands on the cohort page.",
+                 "absent");
+}
+
+std::string participant_page(const std::vector<Session>& sessions) {
+  const Stored& first = *sessions.front().stored;
+  const bool several = sessions.size() > 1;
+  Page page;
+  add_summary(page, sessions);
+  for (const Session& session : sessions) add_session(page, session, several);
+  const auto each = [&](const char* id, const char* title, const char* what,
+                        void (*add)(Page&, const Session&)) {
+    page.begin_section(id, title, what);
+    for (const Session& session : sessions) {
+      if (several) page.heading(session.stored->people.session_id[session.row]);
+      add(page, session);
+    }
+    page.end_section();
+  };
+  each("profile", "Circuit profile",
+       "Each score and feature is in standard deviations of the healthy group: 0 is its mean. A "
+       "bar is the standard error of this "
+       "scan. One measurement is not a diagnosis.",
+       add_profile);
+  each("connectivity", "Connectivity", "", add_connectivity);
+  each("predictions", "Predictions", "", add_own_predictions);
+  add_review_panel(page, first, false);
+  add_methods(page, first);
+  const std::string& id = first.people.participant_id[sessions.front().row];
+  const std::string back =
+      first.of_shard ? "" : "<p><a href=\"./index.html#runs\">All participants</a></p>\n";
+  return page.document(first.info.dataset_name.empty() ? id : id + ", " + first.info.dataset_name,
+                       back, footer(first));
+}
+
+} // namespace boldmill::report

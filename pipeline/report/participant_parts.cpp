@@ -1,0 +1,300 @@
+// A run, the circuit profile and the matrices of a participant page.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "pipeline/report/pages.hpp"
+#include "pipeline/report/png.hpp"
+
+namespace boldmill::report {
+namespace {
+
+constexpr Eigen::Index kMostPoints = 2000;
+
+Json trace_of(const store::RunRecord& run, const char* name) {
+  const auto found = std::find(run.confound_names.begin(), run.confound_names.end(), name);
+  if (found == run.confound_names.end() || run.confounds.rows() == 0) return {};
+  const auto column = static_cast<Eigen::Index>(found - run.confound_names.begin());
+  Json out = Json::array();
+  for (Eigen::Index t = 0; t < std::min(run.confounds.rows(), kMostPoints); ++t)
+    out.push_back(short_number(run.confounds(t, column)));
+  return out;
+}
+
+void add_traces(Page& page, const store::RunRecord& run) {
+  Json data{{"tr", short_number(run.tr_s)}, {"kept", run.kept}, {"traces", Json::array()}};
+  const std::pair<const char*, const char*> wanted[] = {{"framewise_displacement", "FD [mm]"},
+                                                        {"std_dvars", "std DVARS"},
+                                                        {"global_signal", "global signal"},
+                                                        {"csf", "csf"},
+                                                        {"white_matter", "white matter"}};
+  for (const auto& [name, label] : wanted) {
+    Json values = trace_of(run, name);
+    if (!values.is_null())
+      data["traces"].push_back({{"label", label}, {"values", std::move(values)}});
+  }
+  if (data["traces"].empty()) {
+    page.absent("No confounds of this run are stored.");
+    return;
+  }
+  std::string caption = "Over the run, in seconds. Shaded: volumes left out (dummies, censoring).";
+  if (run.confounds.rows() > kMostPoints)
+    caption += " The first " + std::to_string(kMostPoints) + " of " +
+               std::to_string(run.confounds.rows()) + " volumes.";
+  page.chart("traces", caption, data);
+}
+
+// Pearson's r of the confounds people look at, over volumes where both are there.
+void add_confound_correlation(Page& page, const store::RunRecord& run) {
+  std::vector<Eigen::Index> columns;
+  std::vector<std::string> names;
+  for (const char* name :
+       {"framewise_displacement", "std_dvars", "global_signal", "csf", "white_matter", "trans_x",
+        "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"}) {
+    const auto found = std::find(run.confound_names.begin(), run.confound_names.end(), name);
+    if (found == run.confound_names.end()) continue;
+    columns.push_back(found - run.confound_names.begin());
+    names.emplace_back(name);
+  }
+  if (names.size() < 3 || run.confounds.rows() < 10) return;
+  Json cells = Json::array();
+  std::vector<Column> heads{{"", ""}};
+  for (const auto& name : names) heads.push_back({name, ""});
+  Table table("Correlation of confounds", heads);
+  for (std::size_t a = 0; a < names.size(); ++a) {
+    std::vector<Cell> cells_of_row{names[a]};
+    for (std::size_t b = 0; b < names.size(); ++b) {
+      const Eigen::ArrayXd x = run.confounds.col(columns[a]).array(),
+                           y = run.confounds.col(columns[b]).array();
+      double n = 0, sx = 0, sy = 0, sxx = 0, syy = 0, sxy = 0;
+      for (Eigen::Index t = 0; t < x.size(); ++t) {
+        if (std::isnan(x[t]) || std::isnan(y[t])) continue;
+        n += 1;
+        sx += x[t], sy += y[t], sxx += x[t] * x[t], syy += y[t] * y[t], sxy += x[t] * y[t];
+      }
+      const double r = (n * sxy - sx * sy) / std::sqrt((n * sxx - sx * sx) * (n * syy - sy * sy));
+      cells.push_back(short_number(r));
+      cells_of_row.push_back(number(r));
+    }
+    table.row(cells_of_row);
+  }
+  page.chart("matrix",
+             "Correlation of confounds over the run. Movement that goes with the global signal is "
+             "movement that regression "
+             "has to remove.",
+             {{"names", names}, {"cells", cells}, {"limit", 1}}, &table);
+}
+
+void add_coverage(Page& page, const Stored& stored, const store::RunRecord& run) {
+  Table table("Regions that the run does not fully cover",
+              {{"atlas", ""}, {"region", ""}, {"covered", "share of its voxels"}});
+  std::string said;
+  for (const auto& atlas : stored.cohort.header().atlases) {
+    const auto series = run.series.find(atlas.name);
+    if (series == run.series.end()) continue;
+    std::size_t full = 0;
+    for (std::size_t r = 0; r < series->second.coverage.size() && r < atlas.label.size(); ++r) {
+      const double share = series->second.coverage[r];
+      if (share >= 0.9) {
+        ++full;
+      } else {
+        table.row({atlas.name, atlas.label[r], number(share)});
+      }
+    }
+    said += (said.empty() ? "" : "; ") + std::to_string(full) + " of " +
+            std::to_string(atlas.label.size()) + " regions of " + atlas.name;
+  }
+  if (said.empty()) return;
+  page.paragraph("Covered to 90 % or more: " + said + ".");
+  if (table.n_rows() > 0)
+    page.folded(std::to_string(table.n_rows()) + " regions less covered", table);
+}
+
+void add_rating(Page& page, const store::RunRecord& run) {
+  const std::string id = bids::html_escape(run.run_id), key = bids::safe_component(run.run_id);
+  std::string html = "<fieldset class=\"review\" data-run=\"" + id +
+                     "\" hidden><legend>Your rating of " + id + "</legend><div class=\"row\">";
+  for (const char* rating : {"pass", "warn", "fail"}) {
+    html += "<label><input type=\"radio\" name=\"rating-" + key + "\" value=\"" + rating + "\"> " +
+            rating + "</label>";
+  }
+  page.markup(html + "</div><label>Note<textarea rows=\"2\"></textarea></label></fieldset>\n");
+}
+
+// The 5th to 95th percentile of the healthy people, NaN with fewer than five.
+std::pair<double, double> healthy_band(const Stored& stored, const Eigen::MatrixXd& value,
+                                       Eigen::Index column) {
+  std::vector<double> own;
+  for (std::size_t row = 0; row < stored.healthy.size(); ++row) {
+    const double v = value(static_cast<Eigen::Index>(row), column);
+    if (stored.healthy[row] != 0 && std::isfinite(v)) own.push_back(v);
+  }
+  if (own.size() < 5) return {NAN, NAN};
+  std::sort(own.begin(), own.end());
+  const auto at = [&own](double share) {
+    const double place = share * static_cast<double>(own.size() - 1);
+    const auto below = static_cast<std::size_t>(place);
+    const std::size_t above = std::min(below + 1, own.size() - 1);
+    return own[below] + (place - static_cast<double>(below)) * (own[above] - own[below]);
+  };
+  return {at(0.05), at(0.95)};
+}
+
+void add_values(Page& page, const Session& session, const store::ScoreTable& values,
+                const std::vector<std::string>& names, const std::string& what) {
+  const auto row = static_cast<Eigen::Index>(session.row);
+  Table table(what + " of this session", {{"name", ""},
+                                          {"value", "healthy SD"},
+                                          {"standard error", ""},
+                                          {"healthy, 5 to 95 %", "of this cohort's healthy group"},
+                                          {"coverage", "smallest share of a region seen"},
+                                          {"why missing", ""}});
+  Json points = Json::array();
+  for (Eigen::Index i = 0; i < values.value.cols(); ++i) {
+    const auto n = static_cast<std::size_t>(i);
+    const double value = values.value(row, i);
+    const double se = values.se.size() > 0 ? values.se(row, i) : NAN;
+    const auto [low, high] = healthy_band(*session.stored, values.value, i);
+    const std::string why =
+        session.row < values.reason.size() && n < values.reason[session.row].size()
+            ? values.reason[session.row][n]
+            : "";
+    table.row({names[n], number(value), number(se),
+               std::isnan(low) ? "" : number(low) + " to " + number(high),
+               values.coverage.size() > 0 ? number(values.coverage(row, i)) : "", why});
+    points.push_back({{"name", names[n]},
+                      {"v", short_number(value)},
+                      {"se", short_number(se)},
+                      {"l", short_number(low)},
+                      {"h", short_number(high)}});
+  }
+  page.chart("profile",
+             what + ": dot and bar are this scan and its standard error, the grey band is where "
+                    "nine of ten healthy people of "
+                    "this cohort lie. Missing ones have no dot; the table says why.",
+             {{"points", points}}, &table);
+}
+
+} // namespace
+
+void add_run(Page& page, const Session& session, const store::RunRecord& stored_run) {
+  store::RunRecord run = stored_run;
+  session.stored->cohort.read_run(run);
+  page.markup("<div id=\"run-" + bids::safe_component(run.run_id) + "\">");
+  page.heading(run.run_id);
+  page.paragraph(run.status + (run.reason.empty() ? "" : ": " + run.reason),
+                 run.status == "failed" ? "error" : "");
+  page.paragraph(std::to_string(run.n_volumes) + " volumes of " + number(run.tr_s, "%.3g") +
+                 " s, " + std::to_string(run.n_kept) + " kept" +
+                 (run.distortion.empty() ? "" : "; distortion correction: " + run.distortion) +
+                 ".");
+  if (run.status != "failed" || run.confounds.rows() > 0) {
+    add_traces(page, run);
+    add_confound_correlation(page, run);
+    add_coverage(page, *session.stored, run);
+  }
+  add_rating(page, run);
+  page.markup("</div>\n");
+}
+
+void add_profile(Page& page, const Session& session) {
+  const Stored& stored = *session.stored;
+  const auto& header = stored.cohort.header();
+  if (stored.scores && stored.scores->value.size() > 0) {
+    add_values(page, session, *stored.scores, header.score, "Circuit scores");
+  } else {
+    page.absent("Scores are relative to the cohort's healthy group: " +
+                std::string(stored.of_shard ? "this page was made from one shard."
+                                            : "see what was not done on the cohort page."));
+  }
+  if (stored.features && stored.features->value.size() > 0)
+    add_values(page, session, *stored.features, header.feature, "Features");
+  const auto& table = stored.measures.table;
+  const auto row = static_cast<Eigen::Index>(session.row);
+  if (table.value.size() == 0) return;
+  Table raw("Raw measures", {{"measure", ""},
+                             {"value", "its own unit"},
+                             {"standard error", ""},
+                             {"coverage", ""},
+                             {"why missing", ""}});
+  for (Eigen::Index m = 0; m < table.value.cols(); ++m) {
+    const auto n = static_cast<std::size_t>(m);
+    raw.row({header.measure[n], number(table.value(row, m), "%.4g"),
+             table.se.size() > 0 ? number(table.se(row, m), "%.3g") : "",
+             table.coverage.size() > 0 ? number(table.coverage(row, m)) : "",
+             session.row < stored.measures.reason.size() ? stored.measures.reason[session.row][n]
+                                                         : ""});
+  }
+  page.folded("The " + std::to_string(raw.n_rows()) + " raw measures behind them", raw);
+}
+
+namespace {
+
+// Blue below 0, white, orange above, as the script draws it; `cell` pixels a side; grey is missing.
+std::string matrix_picture(const Eigen::MatrixXd& full, int cell) {
+  const int side = static_cast<int>(full.rows()) * cell;
+  std::vector<std::uint8_t> pixels;
+  pixels.reserve(static_cast<std::size_t>(3 * side) * static_cast<std::size_t>(side));
+  for (int y = 0; y < side; ++y) {
+    for (int x = 0; x < side; ++x) {
+      const double v = full(y / cell, x / cell);
+      const double t = std::isnan(v) ? 0.0 : std::clamp(v, -1.0, 1.0);
+      const std::array<double, 3> end =
+          t < 0.0 ? std::array{0.0, 90.0, 170.0} : std::array{200.0, 80.0, 0.0};
+      for (const double c : end) {
+        const double shade = std::isnan(v) ? 200.0 : 255.0 + std::abs(t) * (c - 255.0);
+        pixels.push_back(static_cast<std::uint8_t>(std::lround(shade)));
+      }
+    }
+  }
+  return png_data_uri(png_rgb(pixels, side, side));
+}
+
+// Symmetric, 1 on the diagonal, from the upper triangle row by row.
+Eigen::MatrixXd full_matrix(const Eigen::VectorXd& edges, Eigen::Index n) {
+  Eigen::MatrixXd full = Eigen::MatrixXd::Ones(n, n);
+  Eigen::Index e = 0;
+  for (Eigen::Index a = 0; a < n; ++a) {
+    for (Eigen::Index b = a + 1; b < n && e < edges.size(); ++b, ++e) {
+      full(a, b) = full(b, a) = edges[e];
+    }
+  }
+  return full;
+}
+
+void add_matrix(Page& page, const store::ConnectivityName& name, const store::AtlasRecord& atlas,
+                const Eigen::VectorXd& edges) {
+  const auto n = static_cast<Eigen::Index>(atlas.label.size());
+  const Eigen::MatrixXd full = full_matrix(edges, n);
+  Json cells = Json::array();
+  for (const double v : full.reshaped()) { // symmetric: rows and columns are the same
+    cells.push_back(std::isnan(v) ? Json() : Json(std::round(v * 100.0) / 100.0));
+  }
+  page.chart("matrix",
+             "Correlation between the " + std::to_string(n) + " regions of " + name.atlas + ", " +
+                 name.source +
+                 ": blue below 0, orange above, grey missing for want of coverage. The numbers are "
+                 "in cohort.h5 under /connectivity.",
+             {{"names", atlas.label}, {"cells", cells}, {"limit", 1}}, nullptr,
+             matrix_picture(full, n > 60 ? 4 : 12));
+}
+
+} // namespace
+
+void add_connectivity(Page& page, const Session& session) {
+  const Stored& stored = *session.stored;
+  bool any = false;
+  for (const auto& name : stored.cohort.connectivity_names()) {
+    if (name.kind != "correlation") continue;
+    const auto& atlases = stored.cohort.header().atlases;
+    const auto atlas = std::find_if(atlases.begin(), atlases.end(),
+                                    [&](const auto& one) { return one.name == name.atlas; });
+    const Eigen::VectorXd edges = stored.cohort.connectivity_row(name, session.row);
+    if (atlas == atlases.end() || edges.array().isNaN().all()) continue;
+    any = true;
+    add_matrix(page, name, *atlas, edges);
+  }
+  if (!any) page.absent("No connectivity of this session is stored: see the runs for the reason.");
+}
+
+} // namespace boldmill::report
