@@ -27,7 +27,7 @@ section{padding-top:1.6rem;scroll-margin-top:2.5rem}
 .wide:focus-visible{outline:2px solid var(--link)}
 table{border-collapse:collapse;font-size:.83rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:600;padding:.2rem 0;caption-side:top}
-th,td{padding:.25rem .55rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;max-width:34rem;overflow-wrap:anywhere}
+th,td{padding:.25rem .55rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;max-width:34rem;overflow-wrap:break-word}.wide td:first-child{white-space:nowrap;position:sticky;left:0;background:var(--back)}
 td.n{text-align:right;white-space:nowrap}thead th{background:var(--band);vertical-align:bottom}
 th button{font:inherit;font-weight:600;background:none;border:0;padding:.2rem;margin:-.2rem;cursor:pointer;color:inherit;text-align:left}
 th[aria-sort=ascending] button::after{content:" \25B2"}th[aria-sort=descending] button::after{content:" \25BC"}
@@ -50,15 +50,16 @@ fieldset{border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;padding
 legend{overflow-wrap:anywhere;font-weight:600;font-size:.9rem}
 fieldset textarea{width:100%;min-height:2.4rem}.pre{white-space:pre-wrap;font-family:inherit}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.6rem;font-size:.85rem;color:var(--soft)}
-@media (max-width:40rem){body{font-size:15px;padding:0 .7rem 2rem}h1{font-size:1.3rem}nav{position:static}}
-@media print{nav,.tools,.skip,.review,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7.5pt}th,td{padding:.1rem .25rem}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
+@media (max-width:40rem){body{font-size:15px;padding:0 .7rem 2rem}h1{font-size:1.3rem}nav{position:static}.wide td:first-child{position:static}}
+@media print{nav,.tools,.skip,.review,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7.5pt}th,td{padding:.1rem .25rem;overflow-wrap:anywhere}.wide td:first-child{white-space:normal;position:static}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
 )css";
 
+// "0.31", "0.31 (0.08)"
 bool is_number(const std::string& text) {
   if (text.empty()) return false;
   char* end = nullptr;
   (void)std::strtod(text.c_str(), &end);
-  return *end == '\0' || *end == ' ' || *end == '%';
+  return *end == '\0' || (text.ends_with(')') && std::string_view(end).starts_with(" ("));
 }
 
 } // namespace

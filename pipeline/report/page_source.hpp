@@ -1,8 +1,8 @@
 // What the pages show, read from a cohort file or shard once. Internal.
 #pragma once
 
-#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 

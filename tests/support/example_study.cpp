@@ -112,6 +112,10 @@ store::CohortResults study_results(std::size_t n, const store::CohortHeader& hea
   for (double& value : out.scores.value.reshaped()) value = random.normal();
   for (double& value : out.features.value.reshaped()) value = random.normal();
   out.scores.value(0, 0) = NAN;
+  const std::size_t n_measures = header.measure.size();
+  out.reference.mean.assign(n_measures, 0.1);
+  out.reference.sd.assign(n_measures, 1.0);
+  out.reference.n.assign(n_measures, 10);
   for (double& r : out.qc_fc[0].r) r = 0.05 + 0.12 * random.normal();
   out.predictions = {classes_of(n, random), number_of(n, random)};
   return out;

@@ -37,7 +37,10 @@ async function open(name) {
 async function drawEverything(page) {
   for (const figure of await page.$$("figure[data-chart]")) {
     await figure.scrollIntoViewIfNeeded();
-    await page.waitForFunction((node) => node.querySelector(".plot").childElementCount > 0, figure, {timeout: 20000});
+    for (let tries = 0; !(await figure.evaluate((node) => node.querySelector(".plot :is(svg, .absent)"))); ++tries) {
+      assert.ok(tries < 100, `no chart: ${await figure.getAttribute("data-chart")}`);
+      await page.waitForTimeout(100);
+    }
   }
 }
 

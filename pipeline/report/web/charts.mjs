@@ -207,5 +207,10 @@ export function draw(figure) {
   const place = figure.querySelector(".plot");
   const data = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
   place.replaceChildren(charts[figure.dataset.chart](data, Math.max(280, place.clientWidth || 800)));
-  for (const svg of place.querySelectorAll("svg")) svg.setAttribute("role", "img");
+  for (const part of place.querySelectorAll("svg [aria-label]")) part.removeAttribute("aria-label"); // "rect", "rule"
+  for (const link of place.querySelectorAll("svg a")) link.setAttribute("aria-label", (link.querySelector("title") ?? link).textContent);
+  for (const svg of place.querySelectorAll("svg")) {
+    if (!svg.hasAttribute("aria-label")) svg.setAttribute("aria-hidden", "true"); // swatches of a legend, said beside it
+    else svg.setAttribute("role", svg.querySelector("a") ? "group" : "img");
+  }
 }

@@ -1,6 +1,6 @@
 // Sorting, filtering and pages of rows for tables that are complete as they stand.
 const kPageRows = 100;
-const kLeastToFilter = 8;
+const kLeastToFilter = 15;
 
 function element(name, properties = {}, ...children) {
   const node = Object.assign(document.createElement(name), properties);
