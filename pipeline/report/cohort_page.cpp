@@ -30,6 +30,7 @@ void add_summary(Page& page, const Stored& stored) {
       "ok: used. warning: used, with the doubt named. excluded: processed, but a gate or a "
       "person's decision keeps it out. failed: could not be processed.",
       "lead");
+  add_gates(page, stored);
   if (!stored.info.template_note.empty())
     page.paragraph("Note: " + stored.info.template_note + ".");
   page.end_section();

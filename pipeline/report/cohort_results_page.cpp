@@ -9,6 +9,28 @@ namespace {
 
 constexpr std::size_t kMostRows = 200;
 
+// Headings, lists and paragraphs: all that methods.md uses.
+void add_markdown(Page& page, const std::string& text) {
+  bool in_list = false;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    const bool item = line.starts_with("- ");
+    if (item != in_list) page.markup(item ? "<ul>\n" : "</ul>\n");
+    in_list = item;
+    if (item) {
+      page.markup("<li>" + bids::html_escape(line.substr(2)) + "</li>\n");
+    } else if (line.starts_with("#")) {
+      const std::string title = line.substr(std::min(line.find_first_not_of("# "), line.size()));
+      if (title != "Methods") page.heading(title);
+    } else if (!line.empty()) {
+      page.paragraph(line);
+    }
+  }
+  if (in_list) page.markup("</ul>\n");
+}
+
 } // namespace
 
 void add_cohort_scores(Page& page, const Stored& stored) {
@@ -173,12 +195,17 @@ void add_not_done(Page& page, const Stored& stored) {
   page.end_section();
 }
 
+void add_gates(Page& page, const Stored& stored) {
+  const Json gates = stored.config.value("gates", Json::object());
+  if (!gates.is_object() || gates.empty()) return;
+  Table table("Gates and warnings, from the configuration", {{"threshold", ""}, {"value", ""}});
+  for (const auto& [name, value] : gates.items()) table.row({name, value.dump()});
+  page.folded("The thresholds of the automatic gates (`boldmill config explain gates`)", table);
+}
+
 void add_methods(Page& page, const Stored& stored) {
   page.begin_section("methods", "Methods");
-  page.paragraph(methods_text(stored.cohort, stored.info), "pre");
-  for (const auto& atlas : stored.cohort.header().atlases) {
-    page.paragraph("Regions " + atlas.name + " in " + atlas.space + ": " + atlas.description);
-  }
+  add_markdown(page, methods_text(stored.cohort, stored.info));
   page.end_section();
 }
 

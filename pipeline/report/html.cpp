@@ -26,9 +26,9 @@ section{padding-top:1.6rem;scroll-margin-top:2.5rem}
 .wide{overflow-x:auto;max-width:100%;margin:.3rem 0 .8rem}
 .wide:focus-visible{outline:2px solid var(--link)}
 table{border-collapse:collapse;font-size:.83rem;font-variant-numeric:tabular-nums}
-caption{text-align:left;font-weight:600;padding:.2rem 0;caption-side:top}
+caption{white-space:nowrap;text-align:left;font-weight:600;padding:.2rem 0;caption-side:top}
 th,td{padding:.25rem .55rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;max-width:34rem;overflow-wrap:break-word}.wide td:first-child{white-space:nowrap;position:sticky;left:0;background:var(--back)}
-td.n{text-align:right;white-space:nowrap}thead th{background:var(--band);vertical-align:bottom}
+td.n{text-align:right;white-space:nowrap}td.t{min-width:15rem}thead th{background:var(--band);vertical-align:bottom}
 th button{font:inherit;font-weight:600;background:none;border:0;padding:.2rem;margin:-.2rem;cursor:pointer;color:inherit;text-align:left}
 th[aria-sort=ascending] button::after{content:" \25B2"}th[aria-sort=descending] button::after{content:" \25BC"}
 tr.failed td:first-child{box-shadow:inset .3rem 0 #a40e26}tr.excluded td:first-child{box-shadow:inset .3rem 0 #b35900}tr.warning td:first-child{box-shadow:inset .3rem 0 #e0b400}
@@ -40,7 +40,7 @@ button{cursor:pointer}
 :focus-visible{outline:2px solid var(--link);outline-offset:1px}
 figure{margin:.6rem 0 1.2rem}figcaption{font-size:.85rem;color:var(--soft);max-width:60rem}
 figure img{max-width:100%;height:auto;image-rendering:pixelated}
-figure svg{max-width:100%;height:auto;overflow:visible}.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:.4rem 1rem}
+figure svg{overflow:visible}.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:.4rem 1rem}
 .panels>div{min-width:0}.panel-title{font-size:.85rem;font-weight:600;margin:.2rem 0 0}
 .plot{overflow-x:auto;max-width:100%}
 details{margin:.3rem 0 .8rem}summary{cursor:pointer;font-size:.9rem}
@@ -48,11 +48,13 @@ details{margin:.3rem 0 .8rem}summary{cursor:pointer;font-size:.9rem}
 .card{border:1px solid var(--line);border-radius:.4rem;padding:.5rem .7rem}.card b{display:block;font-size:1.3rem}.card span{font-size:.83rem;color:var(--soft)}
 fieldset{border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;padding:.3rem .7rem .6rem;min-width:0}fieldset .row{display:flex;flex-wrap:wrap;gap:.4rem 1.2rem;align-items:center}
 legend{overflow-wrap:anywhere;font-weight:600;font-size:.9rem}
-fieldset textarea{width:100%;min-height:2.4rem}.pre{white-space:pre-wrap;font-family:inherit}
+fieldset textarea{width:100%;min-height:2.4rem}li{max-width:60rem;overflow-wrap:anywhere}nav li{max-width:none}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.6rem;font-size:.85rem;color:var(--soft)}
 @media (max-width:40rem){body{font-size:15px;padding:0 .7rem 2rem}h1{font-size:1.3rem}nav{position:static}.wide td:first-child{position:static}}
-@media print{nav,.tools,.skip,.review,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7.5pt}th,td{padding:.1rem .25rem;overflow-wrap:anywhere}.wide td:first-child{white-space:normal;position:static}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
+@media print{nav,.tools,.skip,.review,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7.5pt}th,td{padding:.1rem .25rem;overflow-wrap:anywhere}td.t{min-width:0}caption{white-space:normal}figure svg{max-width:100%;height:auto}.wide td:first-child{white-space:normal;position:static}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
 )css";
+
+constexpr std::size_t kLongText = 40; // bytes: gets room beside narrow columns
 
 // "0.31", "0.31 (0.08)"
 bool is_number(const std::string& text) {
@@ -120,7 +122,8 @@ void Table::row(const std::vector<Cell>& cells, const std::string& kind, const s
   if (!id.empty()) body_ += " data-run=\"" + escaped(id) + "\"";
   body_ += ">";
   for (const Cell& cell : cells) {
-    body_ += is_number(cell.text) ? "<td class=\"n\">" : "<td>";
+    const bool is_long = cell.text.size() > kLongText && cell.href.empty();
+    body_ += is_number(cell.text) ? "<td class=\"n\">" : is_long ? "<td class=\"t\">" : "<td>";
     body_ += cell.href.empty()
                  ? escaped(cell.text)
                  : "<a href=\"" + escaped(cell.href) + "\">" + escaped(cell.text) + "</a>";

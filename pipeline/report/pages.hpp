@@ -32,6 +32,7 @@ void add_not_done(Page& page, const Stored& stored);
 
 // Of both.
 void add_review_panel(Page& page, const Stored& stored, bool of_cohort);
+void add_gates(Page& page, const Stored& stored);
 void add_methods(Page& page, const Stored& stored);
 [[nodiscard]] std::string footer(const Stored& stored);
 [[nodiscard]] Table table_of(const store::TableRecord& record, std::size_t most_rows);

@@ -139,6 +139,7 @@ TEST(Pages, OfAShardAlone) {
   EXPECT_TRUE(holds(html, "few volumes: &lt;i&gt;12"));
   EXPECT_TRUE(holds(html, "no run of task faces")) << "why a measure is missing";
   EXPECT_FALSE(holds(html, "index.html"));
+  EXPECT_FALSE(holds(html, "x0A")) << "lines of the methods text are lines";
 }
 
 TEST(Pages, PersonWithoutARunSaysSo) {

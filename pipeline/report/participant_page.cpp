@@ -21,8 +21,12 @@ Runs runs_of(const Session& session) {
 
 void add_summary(Page& page, const std::vector<Session>& sessions) {
   page.begin_section("summary", "Summary");
-  Table about("About the participant, from participants.tsv",
-              {{"session", ""}, {"column", ""}, {"value", ""}});
+  const bool sessions_named =
+      sessions.size() > 1 ||
+      !sessions.front().stored->people.session_id[sessions.front().row].empty();
+  std::vector<Column> columns{{"column", ""}, {"value", ""}};
+  if (sessions_named) columns.insert(columns.begin(), Column{"session", ""});
+  Table about("About the participant, from participants.tsv", columns);
   Table gates(
       "Runs and what became of them",
       {{"run", ""}, {"task", ""}, {"status", ""}, {"reason", ""}, {"a person's decision", ""}});
@@ -30,8 +34,10 @@ void add_summary(Page& page, const std::vector<Session>& sessions) {
     const auto& people = session.stored->people;
     for (const auto& name : people.column_names) {
       const auto column = people.columns.find(name);
-      if (column != people.columns.end())
-        about.row({people.session_id[session.row], name, column->second[session.row]});
+      if (column == people.columns.end()) continue;
+      std::vector<Cell> cells{name, column->second[session.row]};
+      if (sessions_named) cells.insert(cells.begin(), people.session_id[session.row]);
+      about.row(cells);
     }
     for (const auto* run : runs_of(session)) {
       const std::string decision =
@@ -54,6 +60,7 @@ void add_summary(Page& page, const std::vector<Session>& sessions) {
                    "lead");
   }
   if (about.n_rows() > 0) page.table(about);
+  add_gates(page, *sessions.front().stored);
   page.end_section();
 }
 

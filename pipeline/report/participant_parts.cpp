@@ -110,6 +110,13 @@ void add_coverage(Page& page, const Stored& stored, const store::RunRecord& run)
     page.folded(std::to_string(table.n_rows()) + " regions less covered", table);
 }
 
+void add_design(Page& page, const Stored& stored, const store::RunRecord& run) {
+  const Json rest = stored.config.value("/input/rest_tasks"_json_pointer, Json::array({"rest"}));
+  if (std::find(rest.begin(), rest.end(), Json(run.task)) != rest.end()) return;
+  page.absent("The design of a task run is not stored; what its contrasts gave stands among the "
+              "raw measures below.");
+}
+
 void add_rating(Page& page, const store::RunRecord& run) {
   const std::string id = bids::html_escape(run.run_id), key = bids::safe_component(run.run_id);
   std::string html = "<fieldset class=\"review\" data-run=\"" + id +
@@ -168,6 +175,11 @@ void add_values(Page& page, const Session& session, const store::ScoreTable& val
                       {"l", short_number(low)},
                       {"h", short_number(high)}});
   }
+  if (values.value.row(row).array().isNaN().all()) {
+    page.paragraph(what + ": all " + std::to_string(names.size()) + " are missing.", "absent");
+    page.folded(what + ": why each is missing", table);
+    return;
+  }
   page.chart("profile",
              what + ": dot and bar are this scan and its standard error, the grey band is where "
                     "nine of ten healthy people of "
@@ -192,6 +204,7 @@ void add_run(Page& page, const Session& session, const store::RunRecord& stored_
     add_traces(page, run);
     add_confound_correlation(page, run);
     add_coverage(page, *session.stored, run);
+    add_design(page, *session.stored, run);
   }
   add_rating(page, run);
   page.markup("</div>\n");

@@ -31,11 +31,12 @@ function strip(metric, runs, width) {
   const far = points.filter((one) => metric.fence !== null && (metric.better < 0 ? one.v > metric.fence : one.v < metric.fence));
   const near = points.filter((one) => !far.includes(one));
   const worst = [...far].sort((a, b) => metric.better * (a.v - b.v)).slice(0, 3);
+  const alike = points.every((one) => one.v === points[0].v);
   const arrow = metric.better > 0 ? "more is better \u2192" : "\u2190 less is better";
   return Plot.plot({
     width, height: 118, marginLeft: 12, marginRight: 12, marginTop: 26, marginBottom: 32, style,
     ariaLabel: `${metric.label}: ${points.length} runs, ${far.length} beyond the fence`,
-    x: {label: `${metric.unit ? `${metric.unit}  ` : ""}${arrow}`, labelArrow: "none", labelAnchor: "center", nice: true, ticks: 5},
+    x: {label: `${metric.unit ? `${metric.unit}  ` : ""}${arrow}`, labelArrow: "none", labelAnchor: "center", ...(alike ? {domain: [points[0].v - 1, points[0].v + 1], ticks: [points[0].v], tickFormat: (v) => `all ${v}`} : {nice: true, ticks: 5})},
     y: {axis: null, domain: [-0.8, 0.8]},
     marks: [
       Plot.rectX([metric], {x1: "q1", x2: "q3", y1: -0.7, y2: 0.7, fill: "#d0d7de", fillOpacity: 0.6}),
@@ -155,8 +156,8 @@ const charts = {
   traces(data, width) {
     const dropped = data.kept.flatMap((flag, t) => (flag ? [] : [{a: t * data.tr, b: (t + 1) * data.tr}]));
     return element("div", {}, ...data.traces.map((trace, i) => panel(trace.label, Plot.plot({
-      width, height: i === data.traces.length - 1 ? 110 : 88, marginLeft: 48, marginTop: 8, marginBottom: i === data.traces.length - 1 ? 34 : 18, style,
-      ariaLabel: `${trace.label} over time`, x: {label: i === data.traces.length - 1 ? "s" : null, domain: [0, trace.values.length * data.tr]}, y: {label: null, ticks: 3, grid: true, nice: true},
+      width, height: i === data.traces.length - 1 ? 106 : 76, marginLeft: 48, marginTop: 8, marginBottom: i === data.traces.length - 1 ? 36 : 6, style,
+      ariaLabel: `${trace.label} over time`, x: {axis: i === data.traces.length - 1 ? "bottom" : null, label: "s", domain: [0, trace.values.length * data.tr]}, y: {label: null, ticks: 3, grid: true, nice: true},
       marks: [Plot.rect(dropped, {x1: "a", x2: "b", fill: "#e69f00", fillOpacity: 0.35}),
         Plot.line(trace.values, {x: (_, t) => t * data.tr, y: (v) => v ?? NaN, stroke: kMain, strokeWidth: 1.2})],
     }))));
@@ -186,8 +187,9 @@ const charts = {
   profile(data, width) {
     const names = data.points.map((one) => one.name);
     const there = data.points.filter((one) => one.v !== null);
+    const reach = Math.max(2, ...seen(data.points.flatMap((one) => [one.l, one.h, one.v])).map(Math.abs)) * 1.1;
     return Plot.plot({
-      width: Math.min(width, 820), height: 50 + 19 * names.length, marginLeft: 130, style, grid: true, x: {label: "healthy SD", labelAnchor: "center", nice: true},
+      width: Math.min(width, 820), height: 50 + 19 * names.length, marginLeft: 130, style, grid: true, x: {label: "healthy SD", labelAnchor: "center", domain: [-reach, reach]},
       y: {domain: names, label: null}, ariaLabel: "Circuit profile against the healthy band",
       marks: [Plot.barX(data.points.filter((one) => one.l !== null), {y: "name", x1: "l", x2: "h", fill: "#d0d7de"}), Plot.ruleX([0], {stroke: kInk}),
         Plot.ruleY(there.filter((one) => one.se !== null), {y: "name", x1: (one) => one.v - one.se, x2: (one) => one.v + one.se, stroke: kMain, strokeWidth: 2}),
