@@ -22,7 +22,7 @@ p{margin:.3rem 0 .6rem;max-width:60rem;overflow-wrap:anywhere}a{color:var(--link
 .lead{color:var(--soft)}.absent{color:var(--soft);font-style:italic}.error{border-left:.3rem solid #a40e26;padding:.2rem .7rem;background:#ffefec}
 nav{position:sticky;top:0;background:var(--back);border-bottom:1px solid var(--line);padding:.4rem 0;z-index:5;font-size:.9rem}
 nav ul{display:flex;gap:.2rem 1rem;list-style:none;margin:0;padding:0;overflow-x:auto;white-space:nowrap}
-section{padding-top:1.6rem;scroll-margin-top:2.5rem}
+section{padding-top:1.6rem;scroll-margin-top:2.5rem}@media screen{section.long{content-visibility:auto;contain-intrinsic-size:auto 40rem}}
 .wide{overflow-x:auto;max-width:100%;margin:.3rem 0 .8rem}
 .wide:focus-visible{outline:2px solid var(--link)}
 table{border-collapse:collapse;font-size:.83rem;font-variant-numeric:tabular-nums}

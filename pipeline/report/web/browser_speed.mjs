@@ -1,4 +1,5 @@
 // node browser_speed.mjs STUDY BROWSER: how soon the cohort page can be used, and how fast it sorts and filters.
+import {cpus, loadavg} from "node:os";
 import {resolve} from "node:path";
 import {pathToFileURL} from "node:url";
 import {chromium} from "playwright-core";
@@ -38,6 +39,7 @@ const spent = await page.evaluate(async () => {
   }
   return out;
 });
+console.log(`load ${loadavg()[0].toFixed(1)} on ${cpus().length} cores`);
 console.log(`cohort page: interactive after ${median(ready)} ms, sorted after ${median(spent.sort)} ms (worst ${Math.max(...spent.sort).toFixed(0)}), ` +
   `filtered after ${median(spent.filter)} ms (worst ${Math.max(...spent.filter).toFixed(0)})`);
 await browser.close();

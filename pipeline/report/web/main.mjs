@@ -1,15 +1,15 @@
-// Entry of the pages' script: tables first, charts as they come into view, review where a page has it.
+// Entry of the pages' script: the table of runs first, the rest as it comes into view.
 import {draw} from "./charts.mjs";
 import {review} from "./review.mjs";
 import {enhance} from "./tables.mjs";
 
-for (const table of document.querySelectorAll("table")) enhance(table);
+const pending = new Set(document.querySelectorAll("figure[data-chart], table"));
+const show = (part) => {
+  if (pending.delete(part)) (part.matches("table") ? enhance : draw)(part);
+};
+for (const table of document.querySelectorAll("#runs table")) show(table);
 review();
 
-const pending = new Set(document.querySelectorAll("figure[data-chart]"));
-const show = (figure) => {
-  if (pending.delete(figure)) draw(figure);
-};
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     if (!entry.isIntersecting) continue;
@@ -17,8 +17,8 @@ const watcher = new IntersectionObserver((entries) => {
     show(entry.target);
   }
 }, {rootMargin: "400px"});
-for (const figure of pending) watcher.observe(figure);
+for (const part of pending) watcher.observe(part);
 addEventListener("beforeprint", () => {
-  for (const figure of [...pending]) show(figure);
+  for (const part of [...pending]) if (!part.matches("table")) show(part); // tables are whole as they stand
 });
 document.documentElement.dataset.ready = "1";

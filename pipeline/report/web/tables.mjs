@@ -1,5 +1,6 @@
 // Sorting, filtering and pages of rows for tables that are complete as they stand.
-const kPageRows = 100;
+const kPageRows = 50;
+const kCollator = new Intl.Collator("en", {numeric: true});
 const kLeastToFilter = 15;
 
 function element(name, properties = {}, ...children) {
@@ -18,7 +19,7 @@ function compare(a, b, direction) {
   if (a === "" || b === "") return (a === "") - (b === "");
   const numeric = typeof a === "number";
   if (numeric !== (typeof b === "number")) return numeric ? -1 : 1;
-  return direction * (numeric ? a - b : a.localeCompare(b, "en", {numeric: true}));
+  return direction * (numeric ? a - b : kCollator.compare(a, b));
 }
 
 class View {
