@@ -6,6 +6,7 @@
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/graph/archives.hpp"
+#include "pipeline/graph/figures.hpp"
 #include "pipeline/graph/precomputed.hpp"
 #include "pipeline/graph/t1w_images.hpp"
 #include "pipeline/graph/volumes.hpp"
@@ -230,14 +231,27 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
         session.id + ": the warped T1w correlates " + number(out.fit.normalization.correlation) +
         " with the template, expected at least " + number(c.gates.warn_norm_correlation));
   }
-  check_fit(study, out.fit, session.id);
-  if (needs_images) {
+  std::optional<tissue::Outputs> found;
+  const auto tissues_of = [&]() -> tissue::Outputs& {
     const Volume& t1w = corrected();
-    auto tissues = timed(out.resources, "tissue", session.id, [&] {
+    if (found) return *found;
+    return found.emplace(timed(out.resources, "tissue", session.id, [&] {
       const tissue::Priors priors = tissue::priors_on(
           out.fit.mask, study.target.priors, out.fit.normalization.moving_to_template, context);
       return tissue::run({t1w, out.fit.mask, &priors, lesion_or_none()}, c.tissue, context);
+    }));
+  };
+  const std::string pictures = figures_key(tissue_key(study, keys.fit));
+  out.stages.push_back(figures_stage(pictures));
+  (void)figures_or_none(study, pictures, [&] {
+    const tissue::Outputs& tissues = tissues_of();
+    return timed(out.resources, "figures", session.id, [&] {
+      return figures_of_anatomy(study.target, out.fit, out.t1w, &tissues, context);
     });
+  });
+  check_fit(study, out.fit, session.id);
+  if (needs_images) {
+    tissue::Outputs& tissues = tissues_of();
     if (study.write_volumes != "none") write_anatomy_volumes(study, session, out, tissues, context);
     out.noise = timed(out.resources, "tissue_maps", session.id, [&] {
       return compcor::tissue_maps(tissues.gm, tissues.wm, tissues.csf, context);

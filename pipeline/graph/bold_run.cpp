@@ -8,6 +8,7 @@
 #include "pipeline/graph/confounds_of_run.hpp"
 #include "pipeline/graph/distortion_of_run.hpp"
 #include "pipeline/graph/echoes.hpp"
+#include "pipeline/graph/figures.hpp"
 #include "pipeline/graph/native_run.hpp"
 #include "pipeline/graph/quality_of_run.hpp"
 #include "pipeline/graph/region_series.hpp"
@@ -217,6 +218,9 @@ public:
     add_stage(confounds::kStage, keys.confounds);
     add_stage(extraction::kStage, keys.result);
     out_.result = study_.cache.value<RunResult>(keys.result, [&] { return compute(opened, keys); });
+    const std::string pictures = figures_key(keys.result);
+    out_.stages.push_back(figures_stage(pictures));
+    (void)figures_or_none(study_, pictures, [&] { return make_figures(opened, keys); });
     if (study_.write_volumes != "none") write_volumes(opened, keys);
     check_alignment(c_.gates, run_.run_id, out_.result);
     add_stage(run_quality::kStage, keys.quality);
@@ -391,6 +395,23 @@ private:
     return result;
   }
 
+  Figures make_figures(const Opened& opened, const Keys& keys) {
+    need_native(opened, keys);
+    return timed(out_.resources, "figures", run_.run_id, [&] {
+      const Estimates& e = *estimates_;
+      RunPictures run{e.undistorted(), e.mask.mask, e.coreg.bold_to_t1w,
+                      anatomy_,        *native_,    e.dummies.n,
+                      nullptr,         nullptr};
+      Mask before;
+      if (e.distortion.corrected) {
+        before = bold_mask::run({&e.base, nullptr}, c_.bold_mask, context_).mask;
+        run.distorted = &e.base;
+        run.distorted_mask = &before;
+      }
+      return figures_of_run(run, context_);
+    });
+  }
+
   void write_volumes(const Opened& opened, const Keys& keys) {
     if (!estimates_) estimates_ = estimate(opened, keys);
     const Estimates& e = *estimates_;
@@ -555,6 +576,7 @@ bool run_is_cached(const Study& study, const bids::ParticipantSession& session,
                    const bids::BoldRun& run) {
   const Keys keys = keys_of(study, open_run(study, session, run), anatomy_key(study, session));
   return study.cache.load(keys.result).has_value() && study.cache.load(keys.quality).has_value() &&
+         study.cache.load(figures_key(keys.result)).has_value() &&
          (!wants_voxel_measures(study.config) || study.cache.load(keys.regional).has_value());
 }
 

@@ -7,6 +7,7 @@
 #include "pipeline/graph/denoised_images.hpp"
 #include "pipeline/graph/dense_run.hpp"
 #include "pipeline/graph/derived_inputs.hpp"
+#include "pipeline/graph/figures.hpp"
 #include "pipeline/graph/given_confounds.hpp"
 #include "pipeline/graph/quality_of_run.hpp"
 #include "pipeline/graph/region_series.hpp"
@@ -74,6 +75,18 @@ public:
     return median(std::move(tsnr));
   }
 
+  [[nodiscard]] VoxelMoments moments(const Mask& mask, int n_volumes) const {
+    const double n = n_volumes - n_dummies_;
+    VoxelMoments out{Volume(mask.grid, 0.0F), Volume(mask.grid, 0.0F)};
+    for (const std::size_t v : indices_of(mask)) {
+      const double mean = sum_[v] / n;
+      const double variance = (squares_[v] - sum_[v] * mean) / std::max(1.0, n - 1.0);
+      out.mean.data[v] = static_cast<float>(mean + static_cast<double>(first_[v]));
+      out.sd.data[v] = static_cast<float>(std::sqrt(std::max(0.0, variance)));
+    }
+    return out;
+  }
+
 private:
   int n_dummies_;
   std::vector<float> first_;
@@ -133,6 +146,19 @@ public:
     if (!c_.voxels.regressors.empty() && voxels.design() != nullptr) {
       out.denoised = region_series_of(voxels, *sets, context_);
     }
+    return out;
+  }
+
+  Figures figures(const RunResult& result) {
+    if (!sums_) {
+      sums_.emplace(mask().grid.n_voxels(), result.n_dummies);
+      (void)image_io::for_each_block(
+          opened_.bold.path, context_,
+          [this](const image_io::SeriesBlock& block) { sums_->add(block); });
+    }
+    Figures out = figures_of_derived(study_.target, sums_->moments(mask(), result.n_volumes),
+                                     mask(), context_);
+    sums_.reset();
     return out;
   }
 
@@ -269,7 +295,7 @@ private:
   void read_series(RunResult& result) {
     const auto sets = regions_on(study_, mask().grid, context_);
     const std::vector<std::size_t> voxels = indices_of(mask());
-    VoxelSums sums(mask().grid.n_voxels(), result.n_dummies);
+    VoxelSums& sums = sums_.emplace(mask().grid.n_voxels(), result.n_dummies);
     const bool despiked = wants_columns() && c_.voxels.despike; // once for all that want it
     RegionSeries regions(*sets, {&mask().grid, nullptr, despiked}, mask().data, result.n_volumes,
                          c_);
@@ -314,6 +340,7 @@ private:
   const DerivedInputs& opened_;
   const Context& context_;
   std::optional<Mask> mask_;
+  std::optional<VoxelSums> sums_; // of the pass that made the result
   std::optional<BrainVoxels> voxels_;
   bool denoised_ = false;
 };
@@ -405,6 +432,13 @@ RunOutput process_derived_run(const Study& study, const bids::ParticipantSession
   out.result = study.cache.value<RunResult>(key, [&] {
     return timed(out.resources, kDerivedStage.name, run.run_id, [&] { return chain.compute(); });
   });
+  if (!is_dense(study)) {
+    const std::string pictures = figures_key(key);
+    out.stages.push_back(figures_stage(pictures));
+    (void)figures_or_none(study, pictures, [&] {
+      return timed(out.resources, "figures", run.run_id, [&] { return chain.figures(out.result); });
+    });
+  }
   if (wants_voxels(study.config)) {
     const std::string regional_key = regional_key_of(study, key);
     out.stages.push_back({"regional", kRegionalVersion, regional_key});

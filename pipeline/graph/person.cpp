@@ -9,6 +9,7 @@
 #include "pipeline/graph/circuit_measures.hpp"
 #include "pipeline/graph/connectivity_of_task.hpp"
 #include "pipeline/graph/derived_run.hpp"
+#include "pipeline/graph/figures.hpp"
 #include "pipeline/graph/nuisance.hpp"
 #include "pipeline/graph/regional.hpp"
 #include "pipeline/report/report.hpp"
@@ -430,7 +431,7 @@ void write_person(const Study& study, const bids::ParticipantSession& session,
   for (const store::RunRecord& run : person.runs) {
     if (run.confounds.size() > 0) (void)report::write_confounds(study.out, run);
   }
-  store::write_shard(study.shard_path(session), study.header, person);
+  store::write_shard(study.shard_path(session), study.header, person, kept_figures(study, session));
 }
 
 bool shard_is_current(const Study& study, const bids::ParticipantSession& session, Accept accept) {

@@ -3,13 +3,15 @@
 #include <cmath>
 #include <limits>
 
+#include "pipeline/store/figures_layout.hpp"
 #include "pipeline/store/layout.hpp"
 #include "pipeline/store/reader.hpp"
 
 namespace boldmill::store {
 namespace {
 
-void write_content(const File& file, const CohortHeader& header, const PersonRecord& person) {
+void write_content(const File& file, const CohortHeader& header, const PersonRecord& person,
+                   const ShardFigures& figures) {
   const Group root = Group::root(file);
   const std::span<const PersonRecord> people(&person, 1);
   const RootDimensions dimensions = write_root(root, header, Content::shard, people);
@@ -19,6 +21,7 @@ void write_content(const File& file, const CohortHeader& header, const PersonRec
     write_run(root, run);
     write_carpet(root, run);
   }
+  write_figures(root, figures);
   for (const ConnectivityLayout& layout : connectivity_layout(header, people)) {
     const std::vector<Dataset> datasets = create_connectivity(root, dimensions, people, layout);
     for (std::size_t k = 0; k < datasets.size(); ++k) {
@@ -57,11 +60,16 @@ std::vector<AtlasRecord> without_missing(std::vector<AtlasRecord> atlases) {
 
 void write_shard(const std::filesystem::path& path, const CohortHeader& header,
                  const PersonRecord& person) {
+  write_shard(path, header, person, {});
+}
+
+void write_shard(const std::filesystem::path& path, const CohortHeader& header,
+                 const PersonRecord& person, const ShardFigures& figures) {
   const Hdf5Lock lock;
   PartFile part(path);
   {
     File file(part.part(), File::Mode::create);
-    write_content(file, header, person);
+    write_content(file, header, person, figures);
     file.close();
   }
   part.publish();

@@ -1,4 +1,5 @@
 """Identical datasets for one and several threads, shards, kills with resume, and a rerun from the file."""
+import glob
 import os
 import random
 import signal
@@ -6,6 +7,14 @@ import subprocess
 import time
 
 from support import FAST, PROGRAM, Scratch, check, leftovers, run, same
+
+
+def same_shards(one, other):
+    """What is not merged too: pictures, carpets."""
+    shards = [os.path.relpath(p, one) for p in glob.glob(f"{one}/sub-*/**/sub-*.h5", recursive=True)]
+    check(len(shards) == 4, str(shards))
+    for shard in shards:
+        same(os.path.join(one, shard), os.path.join(other, shard))
 
 
 def killed_and_resumed(bids, out, kills, seed):
@@ -39,6 +48,7 @@ with Scratch() as scratch:
         out = scratch.path("threads" + threads)
         run(bids, out, "all", "--nprocs", threads, "--progress", "none", *FAST, expect=code)
         same(reference, os.path.join(out, "cohort.h5"))
+        same_shards(one, out)
 
     shards = scratch.path("shards")
     for shard in ("0/2", "1/2"):
@@ -52,6 +62,7 @@ with Scratch() as scratch:
     killed = scratch.path("killed")
     killed_and_resumed(bids, killed, 10, 3)
     same(reference, os.path.join(killed, "cohort.h5"))
+    same_shards(one, killed)
 
     again = scratch.path("again")
     run("rerun", reference, "--bids", bids, "--out", again, "--verify", "--progress", "none", expect=0)
@@ -59,6 +70,7 @@ with Scratch() as scratch:
     # Shards made from a full cache, as after a kill between the last estimate and the shard.
     run(bids, killed, "all", "--force", "--nprocs", "2", "--progress", "none", *FAST, expect=code)
     same(reference, os.path.join(killed, "cohort.h5"))
+    same_shards(one, killed)
 
     # A second run of a finished study does nothing new and ends with the same bytes.
     run(bids, one, "all", "--nprocs", "2", "--progress", "none", *FAST, expect=code)
