@@ -38,6 +38,8 @@ void add_methods(Page& page, const Stored& stored);
 [[nodiscard]] Table table_of(const store::TableRecord& record, std::size_t most_rows);
 
 // Of a participant page.
+// Pictures of a run, or of store::kAnatomyFigures; nothing where there are none.
+void add_pictures(Page& page, const Session& session, const std::string& owner);
 void add_run(Page& page, const Session& session, const store::RunRecord& run);
 void add_profile(Page& page, const Session& session);
 void add_connectivity(Page& page, const Session& session);

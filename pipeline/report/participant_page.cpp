@@ -4,6 +4,7 @@
 
 #include "pipeline/report/pages.hpp"
 #include "pipeline/report/prediction_parts.hpp"
+#include "pipeline/store/figures.hpp"
 
 namespace boldmill::report {
 namespace {
@@ -97,6 +98,7 @@ void add_session(Page& page, const Session& session, bool several) {
   std::map<std::string, Runs> by_task;
   for (const auto* run : runs_of(session)) by_task[run->task].push_back(run);
   if (by_task.empty()) page.absent("No run of this session was processed.");
+  add_pictures(page, session, store::kAnatomyFigures);
   for (const auto& [task, runs] : by_task) {
     page.heading("Task " + task);
     page.table(numbers_table(stored, runs));

@@ -3,8 +3,10 @@
 #include <array>
 #include <cmath>
 
+#include "pipeline/report/figures.hpp"
 #include "pipeline/report/pages.hpp"
 #include "pipeline/report/png.hpp"
+#include "stages/core/error.hpp"
 
 namespace boldmill::report {
 namespace {
@@ -189,6 +191,16 @@ void add_values(Page& page, const Session& session, const store::ScoreTable& val
 
 } // namespace
 
+void add_pictures(Page& page, const Session& session, const std::string& owner) {
+  if (session.shard.empty()) return;
+  try {
+    page.markup(figures_html(session.shard, owner));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
+    page.absent("The pictures in the shard cannot be read.");
+  }
+}
+
 void add_run(Page& page, const Session& session, const store::RunRecord& stored_run) {
   store::RunRecord run = stored_run;
   session.stored->cohort.read_run(run);
@@ -202,6 +214,9 @@ void add_run(Page& page, const Session& session, const store::RunRecord& stored_
                  ".");
   if (run.status != "failed" || run.confounds.rows() > 0) {
     add_traces(page, run);
+  }
+  add_pictures(page, session, run.run_id); // of a failed run too
+  if (run.status != "failed" || run.confounds.rows() > 0) {
     add_confound_correlation(page, run);
     add_coverage(page, *session.stored, run);
     add_design(page, *session.stored, run);

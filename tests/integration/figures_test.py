@@ -24,8 +24,9 @@ def look_at(group):
             check(len(np.unique(frame)) > 8, f"{group.name}: a slice without contrast")
     check(frames[:, ~inside].max(initial=0) == 0, f"{group.name}: bytes between the slices")
     check((group["low"][()] < group["high"][()]).all(), f"{group.name}: windows")
-    for layer in group["layers"][()]:
-        check(set(np.unique(layer)) == {0, 1}, f"{group.name}: a contour without a line")
+    for name, layer in zip(group["layer"][()], group["layers"][()]):
+        # A noise region may be so small that no slice meets it.
+        check(layer.max() == 1 or name.startswith(b"noise_"), f"{group.name}: {name} without a line")
         check(layer.mean() < 0.2, f"{group.name}: a contour that fills {layer.mean():.2f}")
 
 
@@ -38,14 +39,26 @@ with Scratch() as scratch:
         check(set(f["figures/anat"]) == {"t1w", "normalization"}, str(list(f["figures/anat"])))
         [run_id] = set(f["figures"]) - {"anat"}
         check(OF_RUN <= set(f["figures"][run_id]), str(list(f["figures"][run_id])))
-        stored = 0
+        stored, shown = 0, []
         for owner in f["figures"].values():
             for group in owner.values():
                 look_at(group)
+                shown.append(group.name)
                 stored += sum(d.id.get_storage_size() for d in group.values())
         check(stored <= 1.5e6, f"{stored} bytes of pictures, expected 1.5 MB at most")
         print(f"{stored} bytes of pictures")
         check("mosaic" in {s.decode() for s in f["provenance/stages/name"][()]}, "provenance")
+
+    # The page of the participant shows them, without anything from elsewhere, and the same every time.
+    pages = []
+    for folder in ("pages", "again"):
+        run("report", shard, "--out", scratch.path(folder), expect=0)
+        with open(glob.glob(f"{scratch.path(folder)}/sub-*.html")[0]) as f:
+            pages.append(f.read())
+    check(pages[0] == pages[1], "the page differs")
+    check(pages[0].count('<figure class="slices"') == len(shown), f"{pages[0].count('<figure class=')} of {len(shown)}")
+    check('<figure class="carpet"' in pages[0], "no carpet")
+    check(len(pages[0]) < 6e6, f"{len(pages[0])} bytes of page")
 
     # The estimates are in the cache, the images are not read again.
     again = scratch.path("first.h5")
