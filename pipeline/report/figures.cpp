@@ -195,20 +195,21 @@ constexpr std::array<Tissue, 4> kTissues{{{2, "grey matter", {230, 159, 0, 255}}
 // A strip of tissue colours, then the voxels.
 std::string carpet_png(const store::Carpet& carpet, const std::vector<std::int8_t>& z, int& width,
                        int& height) {
-  constexpr std::size_t kStrip = 6;
   constexpr double kShownSd = 2.0;
   constexpr double kBytesPerSd = 40.0;
   constexpr std::int8_t kMissing = -128;
   const std::size_t n_rows = carpet.tissue.size();
   const std::size_t n_columns = z.size() / n_rows;
+  const std::size_t strip_width = std::max<std::size_t>(1, n_columns / 50); // of tissue colours
   Bytes rgb;
-  rgb.reserve(3 * n_rows * (n_columns + kStrip));
+  rgb.reserve(3 * n_rows * (n_columns + strip_width));
   for (const std::size_t row : rows_in_order(carpet.tissue)) {
     Rgba strip{128, 128, 128, 255};
     for (const Tissue& tissue : kTissues) {
       if (tissue.label == carpet.tissue[row]) strip = tissue.colour;
     }
-    for (std::size_t c = 0; c < kStrip; ++c) rgb.insert(rgb.end(), strip.begin(), strip.end() - 1);
+    for (std::size_t c = 0; c < strip_width; ++c)
+      rgb.insert(rgb.end(), strip.begin(), strip.end() - 1);
     for (std::size_t c = 0; c < n_columns; ++c) {
       const std::int8_t byte = z[row * n_columns + c];
       const double share = 0.5 + 0.5 * byte / kBytesPerSd / kShownSd;
@@ -220,7 +221,7 @@ std::string carpet_png(const store::Carpet& carpet, const std::vector<std::int8_
       }
     }
   }
-  width = static_cast<int>(n_columns + kStrip);
+  width = static_cast<int>(n_columns + strip_width);
   height = static_cast<int>(n_rows);
   return png_rgb(rgb, width, height);
 }

@@ -2,6 +2,7 @@
 #include "pipeline/report/figures.hpp"
 
 #include <gtest/gtest.h>
+#include <png.h>
 
 #include "pipeline/store/example_cohort.hpp"
 #include "pipeline/store/shard.hpp"
@@ -57,6 +58,28 @@ TEST(FigureHtml, NamesAreInert) {
   EXPECT_NE(html.find("&lt;script&gt;"), std::string::npos);
 }
 
+// Red, green and blue of the first picture of a page, by libpng.
+std::vector<int> first_picture(const std::string& html) {
+  const std::string digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string bytes;
+  unsigned group = 0;
+  int n_bits = 0;
+  for (auto at = html.find("base64,") + 7; digits.find(html[at]) != std::string::npos; ++at) {
+    group = (group << 6U | static_cast<unsigned>(digits.find(html[at]))) & 0xFFFFU;
+    n_bits += 6;
+    if (n_bits < 8) continue;
+    n_bits -= 8;
+    bytes += static_cast<char>(group >> static_cast<unsigned>(n_bits) & 0xFFU);
+  }
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0) return {};
+  image.format = PNG_FORMAT_RGB;
+  std::vector<std::uint8_t> pixels(PNG_IMAGE_SIZE(image));
+  if (png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr) == 0) return {};
+  return {pixels.begin(), pixels.end()};
+}
+
 TEST(CarpetHtml, SortsTissuesAndKeepsTwoDeviations) {
   store::Carpet carpet;
   carpet.tissue = {1, 2, 3};
@@ -64,6 +87,11 @@ TEST(CarpetHtml, SortsTissuesAndKeepsTwoDeviations) {
   const std::string html = carpet_html(carpet, "run");
   EXPECT_EQ(times(html, "<img "), 1U);
   EXPECT_EQ(times(html, "class=\"swatch\""), 3U);
+  // A column of tissue colour, then two of grey: grey matter, white matter with a missing value,
+  // csf.
+  EXPECT_EQ(first_picture(html), (std::vector<int>{230, 159, 0,   128, 128, 128, 128, 128, 128, //
+                                                   86,  180, 233, 191, 191, 191, 0,   0,   96,  //
+                                                   0,   158, 115, 0,   0,   0,   255, 255, 255}));
   EXPECT_EQ(carpet_html({}, "run"), "");
 }
 
