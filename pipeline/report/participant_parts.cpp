@@ -23,8 +23,30 @@ Json trace_of(const store::RunRecord& run, const char* name) {
   return out;
 }
 
+// Range of each trace, for pages without scripts.
+void add_range(Table& table, const std::string& label, const Json& values) {
+  std::vector<double> there;
+  double largest = NAN;
+  std::size_t at = 0;
+  for (std::size_t t = 0; t < values.size(); ++t) {
+    const double v = values[t].get<double>();
+    if (std::isnan(v)) continue;
+    there.push_back(v);
+    if (!(v <= largest)) largest = v, at = t;
+  }
+  const Spread s = spread_of(there);
+  table.row({label, number(s.median, "%.4g"), number(s.q1, "%.4g"), number(s.q3, "%.4g"),
+             number(largest, "%.4g"), there.empty() ? "" : std::to_string(at)});
+}
+
 void add_traces(Page& page, const store::RunRecord& run) {
   Json data{{"tr", short_number(run.tr_s)}, {"kept", run.kept}, {"traces", Json::array()}};
+  Table ranges("Traces over the run", {{"trace", ""},
+                                       {"median", ""},
+                                       {"quartile 1", ""},
+                                       {"quartile 3", ""},
+                                       {"largest", ""},
+                                       {"at volume", "the first is 0"}});
   const std::pair<const char*, const char*> wanted[] = {{"framewise_displacement", "FD [mm]"},
                                                         {"std_dvars", "std DVARS"},
                                                         {"global_signal", "global signal"},
@@ -32,8 +54,9 @@ void add_traces(Page& page, const store::RunRecord& run) {
                                                         {"white_matter", "white matter"}};
   for (const auto& [name, label] : wanted) {
     Json values = trace_of(run, name);
-    if (!values.is_null())
-      data["traces"].push_back({{"label", label}, {"values", std::move(values)}});
+    if (values.is_null()) continue;
+    add_range(ranges, label, values);
+    data["traces"].push_back({{"label", label}, {"values", std::move(values)}});
   }
   if (data["traces"].empty()) {
     page.absent("No confounds of this run are stored.");
@@ -43,7 +66,7 @@ void add_traces(Page& page, const store::RunRecord& run) {
   if (run.confounds.rows() > kMostPoints)
     caption += " The first " + std::to_string(kMostPoints) + " of " +
                std::to_string(run.confounds.rows()) + " volumes.";
-  page.chart("traces", caption, data);
+  page.chart("traces", caption, data, &ranges);
 }
 
 // Pearson's r of the confounds people look at, over volumes where both are there.

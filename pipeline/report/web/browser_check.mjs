@@ -97,6 +97,7 @@ async function rates(page) {
 
 async function picture(page, name) {
   if (!pictures) return;
+  await page.addStyleTag({content: "section.long{content-visibility:visible!important}"});
   await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({path: `${pictures}/${name}.png`, fullPage: true});
 }
