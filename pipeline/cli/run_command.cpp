@@ -136,7 +136,7 @@ int group_level(const graph::Study& study, const std::string& command, std::opti
     show("predictions",
          study.out / "tables" / ("predictions_" + bids::safe_component(target) + ".tsv"));
   }
-  for (const char* name : {"group_statistics", "treatment_policies"}) {
+  for (const char* name : {"biotype_verdict", "group_statistics", "treatment_policies"}) {
     const auto& tables = summary.result_tables;
     if (std::find(tables.begin(), tables.end(), name) == tables.end()) continue;
     show("statistics", study.out / "tables" / (std::string(name) + ".tsv"));

@@ -9,6 +9,78 @@
 
 namespace boldmill::config {
 
+// What the group stage does. "auto": where the cohort has what it takes, otherwise not_done says
+// what is missing; an explicit choice also enters the folds of predictions.
+struct CohortParams {
+  std::vector<std::string> targets;
+  std::string site_column = "site";
+  std::string age_column = "age";
+  std::string sex_column = "sex";
+  std::string imputation = "auto";
+  std::string harmonization = "auto";
+  std::string harmonization_column;
+  std::vector<std::string> harmonization_covariates{"age", "sex"};
+  int harmonization_min_people = 10;
+  std::string scores_from = "harmonized";
+  std::string norms = "auto";
+  std::vector<std::string> norm_covariates{"age", "sex", "mean_fd"};
+  std::string biotypes = "auto";
+  int biotype_min_people = 40;
+  bool published_chain = false;
+  bool operator==(const CohortParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, CohortParams>
+{
+  auto& [targets, site_column, age_column, sex_column, imputation, harmonization,
+         harmonization_column, harmonization_covariates, harmonization_min_people, scores_from,
+         norms, norm_covariates, biotypes, biotype_min_people, published_chain] = params;
+  visit("targets", targets, "", "columns of participants.tsv to predict", Limits{});
+  visit("site_column", site_column, "", "column with the site", Limits{});
+  visit("age_column", age_column, "", "column with the age in years", Limits{});
+  visit("sex_column", sex_column, "", "column with the sex", Limits{});
+  visit("imputation", imputation, "",
+        "missing measures before biotypes: chained (section chained_imputation), median, none, or "
+        "auto: chained. Folds of predictions use the median unless this says chained",
+        Limits::one_of({"auto", "chained", "median", "none"}));
+  visit("harmonization", harmonization, "",
+        "combat takes site or scanner out of scores and biotypes, and of the measures inside the "
+        "folds of predictions; auto: of scores and biotypes only, where there are several sites "
+        "of harmonization_min_people; none",
+        Limits::one_of({"auto", "combat", "none"}));
+  visit("harmonization_column", harmonization_column, "",
+        "column of scanners or sites that harmonisation acts on; empty: site_column", Limits{});
+  visit("harmonization_covariates", harmonization_covariates, "",
+        "columns whose effect harmonisation keeps; a target of prediction or the outcome of the "
+        "trial is never among them, a column that one person in ten lacks neither",
+        Limits{});
+  visit("harmonization_min_people", harmonization_min_people, "people",
+        "auto: with fewer in a site nothing is harmonised", Limits::between(2, 1e6));
+  visit("scores_from", scores_from, "",
+        "features and scores from raw measures, harmonized ones, or those of the first imputation "
+        "after harmonisation (imputed)",
+        Limits::one_of({"raw", "harmonized", "imputed"}));
+  visit("norms", norms, "",
+        "normative model of the healthy people (section normative_model); auto: where there are "
+        "normative_model.min_people of them",
+        Limits::one_of({"auto", "none"}));
+  visit("norm_covariates", norm_covariates, "",
+        "columns that norms account for; mean_fd is the mean framewise displacement of the runs",
+        Limits{});
+  visit("biotypes", biotypes, "",
+        "clusters of people and the one test of them (section biotype_test); auto: where there are "
+        "biotype_min_people people who are not healthy controls",
+        Limits::one_of({"auto", "none"}));
+  visit("biotype_min_people", biotype_min_people, "people",
+        "with fewer nothing is clustered; at least twice biotype_test.k_max are needed",
+        Limits::between(4, 1e6));
+  visit("published_chain", published_chain, "",
+        "the statistics of the published chain as well, with its quirks, under "
+        "/cohort/published_chain",
+        Limits{});
+}
+
 // What group_statistics tests.
 struct AssociationParams {
   bool groups = true;

@@ -250,6 +250,18 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
     errors.emplace_back("ppi.deconvolution: spm needs glm.percent_signal = true, its variances are "
                         "those of series scaled to 100");
   }
+  if (config.combat.unseen == "adapt") {
+    errors.emplace_back(
+        "combat.unseen: found \"adapt\", expected \"unchanged\" or \"error\": rows of "
+        "the group level are scored one by one (stage combat adapts)");
+  }
+  if (config.biotype_test.k_min > config.biotype_test.k_max) {
+    errors.push_back("biotype_test.k_min: found " + Json(config.biotype_test.k_min).dump() +
+                     ", expected at most k_max = " + Json(config.biotype_test.k_max).dump());
+  }
+  if (config.cohort.scores_from == "imputed" && config.cohort.imputation == "none") {
+    errors.emplace_back("cohort.scores_from: found \"imputed\" with cohort.imputation = \"none\"");
+  }
   if (config.affine.level_spacing_mm.empty()) {
     errors.push_back("affine.level_spacing_mm: found [], expected at least one level");
   }

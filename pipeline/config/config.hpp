@@ -20,8 +20,12 @@
 #include "stages/circuits/measure_covariance.hpp"
 #include "stages/circuits/reliability.hpp"
 #include "stages/circuits/scores.hpp"
+#include "stages/cohort/biotype_test.hpp"
+#include "stages/cohort/chained_imputation.hpp"
+#include "stages/cohort/combat.hpp"
 #include "stages/cohort/group_statistics.hpp"
 #include "stages/cohort/imputation.hpp"
+#include "stages/cohort/normative_model.hpp"
 #include "stages/cohort/penalised_regression.hpp"
 #include "stages/cohort/standardisation.hpp"
 #include "stages/cohort/treatment.hpp"
@@ -391,25 +395,6 @@ void for_each_field(P& params, F&& visit)
         Limits::between(1, 1e6));
 }
 
-// What the group stage does.
-struct CohortParams {
-  std::vector<std::string> targets;
-  std::string site_column = "site";
-  std::string age_column = "age";
-  std::string sex_column = "sex";
-  bool operator==(const CohortParams&) const = default;
-};
-template <class P, class F>
-void for_each_field(P& params, F&& visit)
-  requires std::is_same_v<std::remove_const_t<P>, CohortParams>
-{
-  auto& [targets, site_column, age_column, sex_column] = params;
-  visit("targets", targets, "", "columns of participants.tsv to predict", Limits{});
-  visit("site_column", site_column, "", "column with the site", Limits{});
-  visit("age_column", age_column, "", "column with the age in years", Limits{});
-  visit("sex_column", sex_column, "", "column with the sex", Limits{});
-}
-
 // A file that is not part of the dataset: where it is now (execution), and what it is (content).
 struct ExternalFile {
   std::string path;   // as given; never stored
@@ -474,6 +459,10 @@ struct Config {
   reliability::Params reliability;
   CohortParams cohort;
   imputation::Params imputation;
+  chained_imputation::Params chained_imputation{.imputations = 5};
+  combat::Params combat{.single_member = "location", .unseen = "unchanged"};
+  normative_model::Params normative_model;
+  biotype_test::Params biotype_test{.repetitions = 99, .stability_nulls = 19};
   standardisation::Params standardisation;
   penalised_regression::Params prediction;
   AssociationParams associations;
@@ -544,6 +533,10 @@ void for_each_section(C& c, V&& visit) {
   visit("reliability", c.reliability, reliability::kStage.summary);
   visit("cohort", c.cohort, std::string_view("targets and the columns the group stage uses"));
   visit("imputation", c.imputation, imputation::kStage.summary);
+  visit("chained_imputation", c.chained_imputation, chained_imputation::kStage.summary);
+  visit("combat", c.combat, combat::kStage.summary);
+  visit("normative_model", c.normative_model, normative_model::kStage.summary);
+  visit("biotype_test", c.biotype_test, biotype_test::kStage.summary);
   visit("standardisation", c.standardisation, standardisation::kStage.summary);
   visit("prediction", c.prediction, penalised_regression::kStage.summary);
   visit("associations", c.associations,

@@ -46,6 +46,27 @@ TEST(Config, LayersOverlayInOrder) {
   EXPECT_EQ(config.gates.fd_exclusion_mm, GateParams{}.fd_exclusion_mm);
 }
 
+TEST(Config, CohortStagesTakeTheirOwnParameters) {
+  Layers layers;
+  layers.assignments = {"cohort.imputation=chained", "chained_imputation.imputations=3",
+                        "combat.method=non_parametric", "normative_model.min_people=50",
+                        "biotype_test.k_max=6"};
+  const Config config = load(layers);
+  EXPECT_EQ(config.chained_imputation.imputations, 3);
+  EXPECT_EQ(config.combat.method, "non_parametric");
+  EXPECT_EQ(config.combat.unseen, "unchanged"); // a new scanner is flagged, not an error
+  EXPECT_EQ(config.normative_model.min_people, 50);
+  EXPECT_EQ(config.biotype_test.k_max, 6);
+  layers.assignments = {"combat.unseen=adapt",    "biotype_test.k_min=9",
+                        "biotype_test.k_max=3",   "cohort.scores_from=imputed",
+                        "cohort.imputation=none", "cohort.harmonization=combt"};
+  const std::string text = problems_of(layers);
+  for (const char* expected :
+       {"combat.unseen", "biotype_test.k_min", "cohort.scores_from", "cohort.harmonization"}) {
+    EXPECT_NE(text.find(expected), std::string::npos) << expected << text;
+  }
+}
+
 TEST(Config, TaskNamesOverlayTheDefinition) {
   Layers layers;
   layers.file = write(R"({"tasks": {"gng": {"labels": ["stroop*"], "column": "congruency",

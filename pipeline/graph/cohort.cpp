@@ -6,15 +6,20 @@
 
 #include "pipeline/bids/fieldmap_estimator.hpp"
 #include "pipeline/bids/text.hpp"
+#include "pipeline/graph/cohort_biotypes.hpp"
+#include "pipeline/graph/cohort_chain.hpp"
 #include "pipeline/graph/cohort_connectivity.hpp"
+#include "pipeline/graph/cohort_norms.hpp"
 #include "pipeline/graph/cohort_reliability.hpp"
 #include "pipeline/graph/cohort_scores.hpp"
 #include "pipeline/graph/cohort_statistics.hpp"
 #include "pipeline/graph/frozen_model.hpp"
 #include "pipeline/graph/prediction.hpp"
+#include "pipeline/graph/published_chain.hpp"
 #include "pipeline/graph/review.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
+#include "stages/cohort/biotypes.hpp"
 #include "stages/core/part_name.hpp"
 #include "stages/functional/distortion.hpp"
 #include "stages/ppi/ppi.hpp"
@@ -63,8 +68,14 @@ store::CohortResults analysed(const store::CohortReader& reader, const config::C
                               const taxonomy::Taxonomy& taxonomy, const Context& context) {
   store::CohortResults results;
   const ComparableMeasures comparable = comparable_measures(reader, config, taxonomy);
-  add_scores(reader, comparable, config, taxonomy, results);
+  ChainTable chain = chain_table(reader, comparable.measures.table.value, config);
+  ComparableMeasures scored = comparable;
+  add_chain(reader, config, chain, scored, results, context);
+  add_scores(reader, scored, config, taxonomy, results);
   add_reliability(reader, comparable, config, taxonomy, results, context);
+  add_norms(reader, comparable, config, results, context);
+  add_biotypes(chain, config, taxonomy, results, context);
+  add_published_chain(reader, chain, config, taxonomy, results, context);
   add_predictions(reader, config, results, context);
   add_group_statistics(reader, comparable, config, results, context);
   add_treatment(reader, comparable, config, results, context);
@@ -82,8 +93,16 @@ store::CohortResults scored_by(const store::ModelRecord& model, const store::Coh
   store::CohortResults results;
   results.fitted_on = "frozen_model";
   const auto comparable = comparable_measures(reader, config, taxonomy, &model.reference);
-  add_scores(reader, comparable, config, taxonomy, results, &model.reference);
-  results.tables = apply_model(model, reader.measures(), reader.participants());
+  ComparableMeasures scored = comparable;
+  harmonise_by(model, reader, scored);
+  add_scores(reader, scored, config, taxonomy, results, &model.reference);
+  results.tables = apply_model(model, reader);
+  if (const auto* norms = find_group(model.learned, "norms")) {
+    results.tables.push_back(scored_norms(*norms, reader, comparable, {}));
+  }
+  if (const auto biotypes = biotypes_from(model.learned)) {
+    results.tables.push_back(scored_biotypes(*biotypes, taxonomy, reader, comparable));
+  }
   return results;
 }
 
@@ -148,6 +167,14 @@ std::vector<std::string> method_references(const store::CohortReader& cohort) {
   };
   if (has_table("group_statistics")) add(group_statistics::kStage);
   if (has_table("treatment")) add(treatment::kStage);
+  const config::Json c = config_of(cohort);
+  if (cohort.has_completed() && c.value("/cohort/imputation"_json_pointer, "auto") != "median") {
+    add(chained_imputation::kStage);
+  }
+  if (cohort.group("harmonization")) add(combat::kStage);
+  if (cohort.group("norms")) add(normative_model::kStage);
+  if (cohort.group("biotypes")) add(biotype_test::kStage);
+  if (has_table("published_chain")) add(biotypes::kStage);
   return list;
 }
 

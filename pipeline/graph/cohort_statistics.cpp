@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "pipeline/graph/cohort_people.hpp"
 #include "pipeline/graph/cohort_terms.hpp"
 #include "pipeline/graph/prediction.hpp"
 #include "stages/core/joined.hpp"
@@ -13,28 +14,6 @@ namespace boldmill::graph {
 namespace {
 
 using Text = std::vector<std::string>;
-
-const Text* column_of(const store::ParticipantsTable& people, const std::string& name) {
-  const auto found = people.columns.find(name);
-  return name.empty() || found == people.columns.end() ? nullptr : &found->second;
-}
-
-struct Levels {
-  Text names;              // bytewise
-  std::vector<int> number; // of each row, -1 missing
-};
-Levels levels_of(const Text& values) {
-  const std::set<std::string> distinct(values.begin(), values.end());
-  Levels out;
-  for (const std::string& name : distinct) {
-    if (!name.empty()) out.names.push_back(name);
-  }
-  for (const std::string& value : values) {
-    const auto at = std::lower_bound(out.names.begin(), out.names.end(), value);
-    out.number.push_back(value.empty() ? -1 : static_cast<int>(at - out.names.begin()));
-  }
-  return out;
-}
 
 CovariateMatrix covariates(const store::ParticipantsTable& people, const Text& wanted) {
   Text names;

@@ -81,14 +81,42 @@ struct OneScore {
   std::string why;    // of abstaining, "" when it does not
 };
 
-OneScore score_row(const store::FrozenPrediction& model, const Text& names,
+// N x K before standardisation: the steps of the model, or its fill values. NaN: refused.
+Eigen::MatrixXd columns_of(const store::FrozenPrediction& one, const LearnedChain& chain,
+                           const store::ModelRecord& model, const store::CohortReader& reader,
+                           const Eigen::MatrixXd& measures) {
+  Text names = model.measure;
+  Eigen::MatrixXd all = measures;
+  if (one.has_steps) {
+    const cohort::Rows rows =
+        rows_for(chain, model.measure, measures, reader.participants(), mean_fd_of_rows(reader));
+    cohort::Rows done = apply_chain(chain, rows);
+    names = std::move(done.names);
+    all = std::move(done.x);
+  }
+  Eigen::MatrixXd out(measures.rows(), static_cast<Eigen::Index>(one.column.size()));
+  for (std::size_t k = 0; k < one.column.size(); ++k) {
+    const auto at = std::find(names.begin(), names.end(), one.column[k]);
+    if (at == names.end()) {
+      throw Error(ErrorKind::input,
+                  "the model of " + one.target + " has no measure " + bids::display(one.column[k]));
+    }
+    auto column = out.col(static_cast<Eigen::Index>(k));
+    column = all.col(at - names.begin());
+    if (one.has_steps) continue;
+    for (double& value : column) {
+      if (std::isnan(value)) value = one.fill[k];
+    }
+  }
+  return out;
+}
+
+OneScore score_row(const store::FrozenPrediction& model, const Eigen::MatrixXd& columns,
                    const Eigen::MatrixXd& measures, Eigen::Index row) {
-  Eigen::VectorXd x(static_cast<Eigen::Index>(model.column.size()));
-  for (std::size_t k = 0; k < model.column.size(); ++k) {
-    const auto at = std::find(names.begin(), names.end(), model.column[k]) - names.begin();
-    double value = measures(row, at);
-    if (std::isnan(value)) value = model.fill[k];
-    x[static_cast<Eigen::Index>(k)] = model.sd[k] > 0.0 ? (value - model.mean[k]) / model.sd[k] : 0;
+  Eigen::VectorXd x(columns.cols());
+  for (Eigen::Index k = 0; k < x.size(); ++k) {
+    const auto at = static_cast<std::size_t>(k);
+    x[k] = model.sd[at] > 0.0 ? (columns(row, k) - model.mean[at]) / model.sd[at] : 0;
   }
   OneScore out;
   const double eta = model.intercept + x.dot(to_eigen(model.coefficient));
@@ -99,6 +127,9 @@ OneScore score_row(const store::FrozenPrediction& model, const Text& names,
   if (missing == all) {
     out.value = kNaN;
     out.why = "no measure is present";
+  } else if (!columns.row(row).allFinite()) {
+    out.value = kNaN;
+    out.why = "harmonisation has not learned the site";
   } else if (static_cast<double>(missing) > model.max_missing_share * static_cast<double>(all)) {
     out.why = std::to_string(missing) + " of " + std::to_string(all) + " measures are missing";
   } else if (!(distance <= model.largest_distance)) {
@@ -131,24 +162,31 @@ store::TableColumn numbers(std::string name, std::string what, std::size_t n) {
 
 } // namespace
 
-std::optional<store::FrozenPrediction> freeze(const std::string& target, const Text& class_name,
-                                              const penalised_regression::Inputs& inputs,
-                                              const penalised_regression::Outputs& out,
-                                              const config::Config& config) {
-  store::FrozenPrediction model;
+std::string steps_path(std::size_t prediction) {
+  return "predictions/" + std::to_string(prediction);
+}
+
+std::optional<Frozen> freeze(const std::string& target, const Text& class_name,
+                             const penalised_regression::Inputs& inputs,
+                             const penalised_regression::Outputs& out, const ChainChoice& choice,
+                             const config::Config& config) {
+  Frozen frozen;
+  store::FrozenPrediction& model = frozen.prediction;
   model.target = target;
   if (out.binary) model.class_name = class_name;
   const auto rows = training_rows(out);
-  const Eigen::MatrixXd x = inputs.rows.x(rows, Eigen::all);
-  const imputation::Model imputed = imputation::fit(x, config.imputation);
-  const imputation::Outputs filled = imputation::apply(imputed, x);
-  const auto scale =
-      standardisation::fit(filled.x, inputs.rows.select(rows).is_reference, config.standardisation);
-  for (const Eigen::Index column : filled.columns) {
-    model.column.push_back(inputs.rows.names[static_cast<std::size_t>(column)]);
-    model.fill.push_back(imputed.fill[column]);
-  }
+  const cohort::Rows training = inputs.rows.select(rows);
+  frozen.chain = learn_in_fold(training, choice, config);
+  model.has_steps = frozen.chain.completion || frozen.chain.harmonization;
+  const cohort::Rows filled = apply_in_fold(frozen.chain, training, choice);
+  const auto scale = standardisation::fit(filled.x, filled.is_reference, config.standardisation);
+  model.column = filled.names;
   if (model.column != out.feature_names) return std::nullopt;
+  for (const std::string& name : model.column) {
+    const auto at = std::find(training.names.begin(), training.names.end(), name);
+    model.fill.push_back(
+        frozen.chain.fill.size() > 0 ? frozen.chain.fill[at - training.names.begin()] : kNaN);
+  }
   model.mean = to_vector(scale.mean);
   model.sd = to_vector(scale.sd);
   model.coefficient = to_vector(out.coefficient);
@@ -157,7 +195,7 @@ std::optional<store::FrozenPrediction> freeze(const std::string& target, const T
   model.max_missing_share = config.prediction.max_missing_share;
   model.n_people = out.n_used;
   freeze_intervals(out, rows, config.prediction.alpha_interval, model);
-  return model;
+  return frozen;
 }
 
 store::ModelRecord model_of(const store::CohortReader& reader, const config::Config& config,
@@ -182,6 +220,7 @@ store::ModelRecord model_of(const store::CohortReader& reader, const config::Con
     if (!levels.empty()) model.known[name] = {levels.begin(), levels.end()};
   }
   model.predictions = results.frozen;
+  model.learned = results.learned;
   return model;
 }
 
@@ -202,11 +241,15 @@ void check_model(const store::ModelRecord& model, const std::string& model_name,
 }
 
 std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
-                                            const store::MeasuresTable& measures,
-                                            const store::ParticipantsTable& people) {
+                                            const store::CohortReader& reader) {
   std::vector<store::TableRecord> tables;
+  const Eigen::MatrixXd measures = reader.measures().table.value;
+  const store::ParticipantsTable people = reader.participants();
   const std::size_t n = people.participant_id.size();
-  for (const store::FrozenPrediction& one : model.predictions) {
+  for (std::size_t index = 0; index < model.predictions.size(); ++index) {
+    const store::FrozenPrediction& one = model.predictions[index];
+    const Eigen::MatrixXd inputs =
+        columns_of(one, chain_from(model.learned, steps_path(index)), model, reader, measures);
     const bool classes = !one.class_name.empty();
     std::vector<store::TableColumn> columns;
     if (classes) {
@@ -229,8 +272,7 @@ std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
                              Text(n),
                              {}};
     for (std::size_t row = 0; row < n; ++row) {
-      const OneScore score =
-          score_row(one, model.measure, measures.table.value, static_cast<Eigen::Index>(row));
+      const OneScore score = score_row(one, inputs, measures, static_cast<Eigen::Index>(row));
       const auto put = [&](std::size_t column, double value) {
         columns[column].number[row] = value;
       };

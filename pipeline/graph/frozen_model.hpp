@@ -3,18 +3,26 @@
 
 #include <optional>
 
-#include "pipeline/config/config.hpp"
+#include "pipeline/graph/cohort_chain.hpp"
 #include "pipeline/store/model_file.hpp"
 #include "pipeline/store/reader.hpp"
 
 namespace boldmill::graph {
 
-// The model that `out` refitted on everybody, with its steps. Imputation and standardisation are
-// fitted anew on the rows it used. Empty when the model's columns are no measures (biotypes).
-[[nodiscard]] std::optional<store::FrozenPrediction>
-freeze(const std::string& target, const std::vector<std::string>& class_name,
-       const penalised_regression::Inputs& inputs, const penalised_regression::Outputs& out,
-       const config::Config& config);
+// The model that `out` refitted on everybody, with its steps, fitted anew on the rows it used.
+struct Frozen {
+  store::FrozenPrediction prediction;
+  LearnedChain chain;
+};
+// Empty when the model's columns are no measures (biotypes).
+[[nodiscard]] std::optional<Frozen> freeze(const std::string& target,
+                                           const std::vector<std::string>& class_name,
+                                           const penalised_regression::Inputs& inputs,
+                                           const penalised_regression::Outputs& out,
+                                           const ChainChoice& choice, const config::Config& config);
+
+// Where the model file keeps the steps of a prediction.
+[[nodiscard]] std::string steps_path(std::size_t prediction);
 
 // Reference and predictions of a group stage that has just ended.
 [[nodiscard]] store::ModelRecord model_of(const store::CohortReader& reader,
@@ -28,8 +36,7 @@ void check_model(const store::ModelRecord& model, const std::string& model_name,
 // Tables scored/<target> over the rows: prediction or probability, interval or set, margin, and
 // where the model abstains why; whether site and scanner were in the training cohort.
 [[nodiscard]] std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
-                                                          const store::MeasuresTable& measures,
-                                                          const store::ParticipantsTable& people);
+                                                          const store::CohortReader& reader);
 
 // Of every site and scanner column the values that the training cohort did not have.
 [[nodiscard]] std::vector<std::string> new_places(const store::ModelRecord& model,

@@ -82,7 +82,12 @@ Json missingness_of(const CardInputs& card, const Rows& rows) {
   out["share_of_values"] = number(x.array().isNaN().cast<double>().mean());
   out["largest_share_of_a_measure"] = number(by_column.size() > 0 ? by_column.maxCoeff() : 0.0);
   out["rows_complete"] = (x.array().isNaN().rowwise().any() == false).count();
-  out["handling"] = "training " + card.config.imputation.method +
+  const auto& steps = card.inputs.steps;
+  const bool chained = std::any_of(steps.begin(), steps.end(), [](const auto& step) {
+    return step.name == "chained_imputation";
+  });
+  out["handling"] = (chained ? std::string("chained equations of the training people")
+                             : "training " + card.config.imputation.method) +
                     " inside the fold; a measure nobody has is left out";
   out["outcome"] = "rows without it are predicted, never learned from";
   return out;
@@ -220,7 +225,11 @@ Json model_of(const CardInputs& card) {
   Json out;
   out["algorithm"] = prediction.model + (card.out.binary ? ", logistic" : ", linear");
   out["predictors"] = card.out.feature_names;
-  out["learning_steps"] = {"imputation", "standardisation", prediction.model};
+  out["learning_steps"] = Json::array();
+  for (const auto& step : card.inputs.steps) {
+    if (step.name != "batches") out["learning_steps"].push_back(step.name);
+  }
+  out["learning_steps"].push_back(prediction.model);
   out["fitted_inside_folds"] = true;
   out["tuning"] = "mixing and penalty by an inner k-fold";
   out["alpha"] = number(card.out.alpha);

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "pipeline/graph/cohort_chain.hpp"
 #include "pipeline/graph/frozen_model.hpp"
 #include "pipeline/graph/model_card.hpp"
 #include "stages/core/statistics.hpp"
@@ -15,24 +16,6 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 using Text = std::vector<std::string>;
-
-const Text* column_of(const store::ParticipantsTable& people, const std::string& name) {
-  const auto found = people.columns.find(name);
-  return found == people.columns.end() ? nullptr : &found->second;
-}
-
-// Distinct non-empty values in bytewise order, and each row's number (-1 missing).
-std::pair<Text, std::vector<int>> levels_of(const Text& values) {
-  std::set<std::string> distinct(values.begin(), values.end());
-  distinct.erase("");
-  Text levels(distinct.begin(), distinct.end());
-  std::vector<int> number;
-  for (const std::string& value : values) {
-    const auto at = std::lower_bound(levels.begin(), levels.end(), value);
-    number.push_back(value.empty() ? -1 : static_cast<int>(at - levels.begin()));
-  }
-  return {levels, number};
-}
 
 struct Target {
   Eigen::VectorXd y;
@@ -87,14 +70,16 @@ public:
     inputs_.rows.x = measures.table.value;
     inputs_.rows.names = header_.measure;
     inputs_.rows.is_reference = control_rows(people_, config);
-    inputs_.person = levels_of(people_.participant_id).second;
+    inputs_.person = levels_of(people_.participant_id).number;
     if (const Text* site = column_of(people_, config.cohort.site_column)) {
       const auto [levels, number] = levels_of(*site);
       if (levels.size() > 1) inputs_.rows.batch = number;
     }
-    mean_fd_ = mean_fd(reader, static_cast<Eigen::Index>(reader.n_rows()));
-    inputs_.steps = {imputation::step(config.imputation),
-                     standardisation::step(config.standardisation)};
+    mean_fd_ = mean_fd_of_rows(reader);
+    const ChainTable table = chain_table(reader, inputs_.rows.x, config);
+    PredictionSteps steps = prediction_steps(table, reader, config, inputs_.rows);
+    inputs_.steps = std::move(steps.steps);
+    choice_ = std::move(steps.choice);
   }
 
   void predict(const std::string& name, store::CohortResults& results) {
@@ -112,20 +97,33 @@ public:
       results.not_done.push_back({analysis, problem});
       return;
     }
-    const auto out = penalised_regression::run(inputs, config_.prediction, context_);
+    penalised_regression::Outputs out;
+    try {
+      out = penalised_regression::run(inputs, config_.prediction, context_);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::input) throw;
+      out.not_done = error.what(); // a step that a fold has too few people for
+    }
     if (!out.not_done.empty()) {
       results.not_done.push_back({analysis, out.not_done});
       return;
     }
     results.predictions.push_back(record(name, target, inputs, out));
-    auto frozen = freeze(name, results.predictions.back().class_name, inputs, out, config_);
+    auto frozen =
+        freeze(name, results.predictions.back().class_name, inputs, out, choice_, config_);
     if (!frozen) {
       results.not_done.push_back(
           {"model/" + name, "a model on other columns than measures is not kept for new people"});
       return;
     }
-    frozen->model_card = results.predictions.back().model_card;
-    results.frozen.push_back(std::move(*frozen));
+    frozen->prediction.model_card = results.predictions.back().model_card;
+    if (frozen->prediction.has_steps) {
+      const std::string path = steps_path(results.frozen.size());
+      for (auto& record : records_of(frozen->chain, inputs.rows.names, path)) {
+        results.learned.push_back(std::move(record));
+      }
+    }
+    results.frozen.push_back(std::move(frozen->prediction));
   }
 
 private:
@@ -151,11 +149,11 @@ private:
     const Text* age = predictor(config_.cohort.age_column);
     const Text* sex = predictor(config_.cohort.sex_column);
     if (age != nullptr || sex != nullptr) {
-      const auto levels = sex == nullptr ? std::pair<Text, std::vector<int>>{} : levels_of(*sex);
-      const auto n_levels = static_cast<Eigen::Index>(levels.first.size());
+      const Levels levels = sex == nullptr ? Levels{} : levels_of(*sex);
+      const auto n_levels = static_cast<Eigen::Index>(levels.names.size());
       Eigen::MatrixXd x =
           Eigen::MatrixXd::Zero(mean_fd_.rows(), n_levels + (age != nullptr ? 1 : 0));
-      if (sex != nullptr) x.leftCols(n_levels) = one_hot(levels.second, levels.first.size());
+      if (sex != nullptr) x.leftCols(n_levels) = one_hot(levels.number, levels.names.size());
       if (age != nullptr) {
         const auto years = store::as_numbers(*age);
         for (Eigen::Index i = 0; i < x.rows(); ++i) {
@@ -168,23 +166,10 @@ private:
     const Text* site = predictor(config_.cohort.site_column);
     if (site != nullptr && !inputs_.rows.batch.empty()) {
       const auto levels = levels_of(*site);
-      list.push_back({"site", one_hot(levels.second, levels.first.size())});
+      list.push_back({"site", one_hot(levels.number, levels.names.size())});
     }
     list.push_back({"mean_fd", mean_fd_});
     return list;
-  }
-
-  static Eigen::MatrixXd mean_fd(const store::CohortReader& reader, Eigen::Index n) {
-    const store::RunTable runs = reader.runs();
-    Eigen::MatrixXd sum = Eigen::MatrixXd::Zero(n, 1);
-    Eigen::VectorXd used = Eigen::VectorXd::Zero(n);
-    for (std::size_t m = 0; m < runs.run.size(); ++m) {
-      if (std::isnan(runs.run[m].mean_fd_mm)) continue;
-      sum(runs.row[m], 0) += runs.run[m].mean_fd_mm;
-      used[runs.row[m]] += 1.0;
-    }
-    for (Eigen::Index i = 0; i < n; ++i) sum(i, 0) = used[i] > 0.0 ? sum(i, 0) / used[i] : kNaN;
-    return sum;
   }
 
   [[nodiscard]] store::PredictionRecord record(const std::string& name, const Target& target,
@@ -283,6 +268,7 @@ private:
   store::CohortHeader header_;
   store::RunTable runs_;
   penalised_regression::Inputs inputs_;
+  ChainChoice choice_;
   Eigen::MatrixXd mean_fd_; // N x 1, over the runs of a row; NaN without one
 };
 

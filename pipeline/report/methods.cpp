@@ -30,6 +30,7 @@ std::string cohort_text(const Json& c, const store::CohortReader& cohort) {
   const auto v = [&c](const char* section, const char* key) { return value(c, section, key); };
   std::ostringstream t;
   const auto not_done = cohort.not_done();
+  t << chain_text(c, cohort);
   const bool scored =
       std::none_of(not_done.begin(), not_done.end(),
                    [](const store::NotDone& item) { return item.analysis == "circuit_scores"; });
@@ -40,6 +41,7 @@ std::string cohort_text(const Json& c, const store::CohortReader& cohort) {
   } else {
     t << "Circuit scores were not computed. ";
   }
+  t << norms_text(c, cohort) << biotypes_text(c, cohort);
   std::string targets;
   for (const auto& prediction : cohort.predictions()) {
     targets += (targets.empty() ? "" : ", ") + prediction.target;
@@ -48,8 +50,11 @@ std::string cohort_text(const Json& c, const store::CohortReader& cohort) {
     t << "Nothing was predicted.\n";
   } else {
     t << "Predictions of " << targets << " are out-of-fold predictions of an elastic net ("
-      << v("prediction", "cv") << ", " << v("prediction", "n_repeats")
-      << " repeats); imputation and standardisation were fitted inside each training fold.\n";
+      << v("prediction", "cv") << ", " << v("prediction", "n_repeats") << " repeats); imputation"
+      << (v("cohort", "harmonization") == "combat" && cohort.group("harmonization")
+              ? ", harmonisation"
+              : "")
+      << " and standardisation were fitted inside each training fold.\n";
   }
   return t.str();
 }

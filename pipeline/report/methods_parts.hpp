@@ -4,6 +4,7 @@
 #include <string>
 
 #include "pipeline/report/files.hpp"
+#include "pipeline/store/reader.hpp"
 
 namespace boldmill::report {
 
@@ -14,5 +15,10 @@ namespace boldmill::report {
 [[nodiscard]] std::string denoising_text(const Json& config);
 [[nodiscard]] std::string connectivity_text(const Json& config);
 [[nodiscard]] std::string regional_text(const Json& config);
+
+// What the group level did to the measures and to the people, and only that.
+[[nodiscard]] std::string chain_text(const Json& config, const store::CohortReader& cohort);
+[[nodiscard]] std::string norms_text(const Json& config, const store::CohortReader& cohort);
+[[nodiscard]] std::string biotypes_text(const Json& config, const store::CohortReader& cohort);
 
 } // namespace boldmill::report

@@ -1,53 +1,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "pipeline/bids/tsv.hpp"
-#include "pipeline/report/files.hpp"
 #include "pipeline/report/report.hpp"
+#include "pipeline/report/table_file.hpp"
 
 namespace boldmill::report {
 namespace fs = std::filesystem;
 namespace {
 
 using Text = std::vector<std::string>;
-
-// One table with the description of each column beside it.
-class TableFile {
-public:
-  TableFile& text(const std::string& name, const Text& values, const std::string& description) {
-    writer_.text(name, values);
-    json_[name] = {{"Description", description}};
-    return *this;
-  }
-  TableFile& numbers(const std::string& name, const std::vector<double>& values,
-                     const std::string& description, const std::string& units = "") {
-    writer_.numbers(name, std::span<const double>(values));
-    json_[name] = {{"Description", description}};
-    if (!units.empty()) json_[name]["Units"] = units;
-    return *this;
-  }
-  void write(const fs::path& out, const std::string& name, std::vector<fs::path>& written) {
-    writer_.write(out / "tables" / (name + ".tsv"));
-    write_json(out / "tables" / (name + ".json"), json_);
-    written.push_back(fs::path("tables") / (name + ".tsv"));
-    written.push_back(fs::path("tables") / (name + ".json"));
-  }
-
-private:
-  bids::TableWriter writer_;
-  Json json_ = Json::object();
-};
-
-std::vector<double> column(const Eigen::MatrixXd& matrix, Eigen::Index c) {
-  return {matrix.col(c).data(), matrix.col(c).data() + matrix.rows()};
-}
-
-TableFile people_table(const store::ParticipantsTable& people) {
-  TableFile table;
-  table.text("participant_id", people.participant_id, "participant");
-  table.text("session_id", people.session_id, "session, n/a without sessions");
-  return table;
-}
 
 void add_scores(TableFile& table, const store::ScoreTable& scores, const Text& names,
                 const std::string& what) {
@@ -337,6 +298,8 @@ std::vector<fs::path> write_tables(const fs::path& out, const store::CohortReade
     table.write(out, "circuit_scores", written);
   }
   write_reliability(out, cohort, written);
+  write_norms(out, cohort, people, written);
+  write_biotypes(out, cohort, people, written);
   for (const auto& prediction : cohort.predictions())
     write_prediction(out, prediction, people, written);
   for (const auto& table : cohort.result_tables()) write_result_table(out, table, people, written);

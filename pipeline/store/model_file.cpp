@@ -1,5 +1,6 @@
 #include "pipeline/store/model_file.hpp"
 
+#include "pipeline/store/group_record.hpp"
 #include "pipeline/store/netcdf.hpp"
 #include "pipeline/store/read.hpp"
 #include "pipeline/store/seal.hpp"
@@ -8,7 +9,8 @@ namespace boldmill::store {
 namespace {
 
 constexpr const char* kFormat = "boldmill_model";
-constexpr std::int32_t kVersion = 1;
+constexpr std::int32_t kVersion = 2;
+constexpr std::int32_t kOldestVersion = 1;
 
 void write_reference(const Group& root, const Dimension& measure,
                      const ReferenceRecord& reference) {
@@ -30,6 +32,7 @@ void write_prediction(const Group& group, const FrozenPrediction& model) {
   group.attribute("interval_level", model.interval_level);
   group.attribute("half_width", model.half_width);
   group.attribute("n_people", model.n_people);
+  group.attribute("steps", std::int32_t{model.has_steps ? 1 : 0});
   const Dimension column = group.dimension("column", model.column);
   group.write("fill", {column}, Values(model.fill));
   group.write("mean", {column}, Values(model.mean));
@@ -66,6 +69,18 @@ void write_content(const File& file, const ModelRecord& model) {
   for (const FrozenPrediction& one : model.predictions) {
     write_prediction(predictions.create(one.target), one);
   }
+  for (const GroupRecord& one : model.learned)
+    write_group(root, root.open_or_create("learned"), one);
+}
+
+// Groups that hold arrays; their paths are those below /learned.
+void read_learned(const File& file, const std::string& path, std::vector<GroupRecord>& out) {
+  const std::vector<std::string> inner = subgroups(file, path);
+  if (children(file, path).size() > inner.size()) {
+    out.push_back(read_group(file, path));
+    out.back().path = path.substr(std::string("/learned/").size());
+  }
+  for (const std::string& name : inner) read_learned(file, path + "/" + name, out);
 }
 
 FrozenPrediction read_prediction(const File& file, const std::string& path) {
@@ -78,6 +93,7 @@ FrozenPrediction read_prediction(const File& file, const std::string& path) {
   out.interval_level = number("interval_level");
   out.half_width = number("half_width");
   out.n_people = static_cast<std::int32_t>(number("n_people"));
+  out.has_steps = has_attribute(file, path, "steps") && number("steps") != 0.0;
   out.column = read_strings(file, path + "/column");
   out.fill = read_doubles(file, path + "/fill");
   out.mean = read_doubles(file, path + "/mean");
@@ -135,8 +151,9 @@ ModelRecord read_model(const std::filesystem::path& path) {
                               ": the group level writes one as model.h5");
   }
   const int version = static_cast<int>(number_attribute(file, "/", "format_version"));
-  if (version != kVersion) {
+  if (version < kOldestVersion || version > kVersion) {
     file.fail("/@format_version", "found " + std::to_string(version) + ", expected " +
+                                      std::to_string(kOldestVersion) + " to " +
                                       std::to_string(kVersion) +
                                       ": score with the version that wrote it, or write it anew");
   }
@@ -156,6 +173,11 @@ ModelRecord read_model(const std::filesystem::path& path) {
   }
   for (const std::string& name : subgroups(file, "/predictions")) {
     out.predictions.push_back(read_prediction(file, "/predictions/" + name));
+  }
+  if (exists(file, "/learned")) {
+    for (const std::string& name : subgroups(file, "/learned")) {
+      read_learned(file, "/learned/" + name, out.learned);
+    }
   }
   return out;
 }

@@ -1,4 +1,5 @@
-// model.h5: what is needed to score a new person, and nothing of the people it was learned from.
+// model.h5: what is needed to score a new person. Of the people it was learned from it holds no
+// names and no rows; donors of imputation are values of measures without who they are.
 #pragma once
 
 #include <filesystem>
@@ -16,10 +17,12 @@ struct ModelRecord {
   ReferenceRecord reference;
   std::map<std::string, std::vector<std::string>> known; // values of site and scanner columns
   std::vector<FrozenPrediction> predictions;
+  std::vector<GroupRecord> learned; // steps, norms and biotypes by their paths
 };
 
 void write_model(const std::filesystem::path& path, const ModelRecord& model);
-// Error{input}: not a model file, or of another format version.
+// Error{input}: not a model file, or of a format version that is not known. Version 1 had nothing
+// learned beside reference and predictions.
 [[nodiscard]] ModelRecord read_model(const std::filesystem::path& path);
 
 } // namespace boldmill::store

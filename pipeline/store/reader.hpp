@@ -73,6 +73,10 @@ public:
   // /cohort/group_statistics, /cohort/treatment/*, /cohort/review.
   [[nodiscard]] std::vector<TableRecord> result_tables() const;
 
+  // The arrays of /cohort/<path>: harmonization, norms, biotypes.
+  [[nodiscard]] std::optional<GroupRecord> group(const std::string& path) const;
+  [[nodiscard]] bool has_completed() const; // /circuits/completed
+
   [[nodiscard]] std::vector<ConnectivityName> connectivity_names() const;
   [[nodiscard]] Eigen::MatrixXd connectivity(const ConnectivityName& name) const; // N x edges
   [[nodiscard]] Eigen::VectorXd connectivity_row(const ConnectivityName& name,

@@ -267,6 +267,34 @@ struct TableRecord {
   std::vector<TableColumn> columns;
 };
 
+// Arrays with named axes that belong together: a fitted model, or the results of one analysis. Axes
+// that the group does not have itself (`row`, `measure`, ...) are those of the file.
+struct NamedArray {
+  std::string name = {}, what = {};
+  std::vector<std::string> axes = {};
+  std::vector<double> number = {}; // row by row, NaN missing
+  std::vector<std::int32_t> integer = {};
+  std::vector<std::string> text = {}; // "" missing
+  bool is_integer = false, is_text = false;
+};
+struct NamedAxis {
+  std::string name;
+  std::size_t size = 0;
+  std::vector<std::string> labels; // or
+  std::vector<double> values;      // or neither: 0..size - 1
+};
+struct GroupRecord {
+  std::string path = {}, what = {}; // below /cohort, or below /learned of a model file
+  std::string fitted_on = {};       // attribute, "" without
+  std::vector<std::pair<std::string, std::string>> settings = {}; // name and value as text
+  std::vector<NamedAxis> axes = {};
+  std::vector<NamedArray> arrays = {};
+  // Error{input}: no such array.
+  [[nodiscard]] const NamedArray& array(const std::string& name) const;
+  [[nodiscard]] bool has(const std::string& name) const;
+  [[nodiscard]] std::string setting(const std::string& name) const; // "" without
+};
+
 // A prediction model as it is applied to a new person: of its columns the value put in place of a
 // missing one, then (x - mean) / sd, then intercept + x . coefficient.
 struct FrozenPrediction {
@@ -283,6 +311,9 @@ struct FrozenPrediction {
   std::vector<double> least_probability; // of each class to enter the set
   std::int32_t n_people = 0;
   std::string model_card; // JSON
+  // Its imputation and harmonisation stand among what the file learned, below predictions/N; `fill`
+  // is then not used.
+  bool has_steps = false;
 };
 
 struct CohortResults {
@@ -295,8 +326,11 @@ struct CohortResults {
   std::vector<TangentRecord> tangents;
   std::vector<QcFcRecord> qc_fc;
   std::optional<ReliabilityRecord> reliability;
+  Eigen::MatrixXd completed; // imputations x (N x measures), one below the other; empty: none
   std::vector<TableRecord> tables;
+  std::vector<GroupRecord> groups;      // harmonization, norms, biotypes, ...
   std::vector<FrozenPrediction> frozen; // of the predictions, for the model file
+  std::vector<GroupRecord> learned;     // of steps and norms, for the model file
   std::vector<NotDone> not_done;
 };
 

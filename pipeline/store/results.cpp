@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "pipeline/store/group_record.hpp"
 #include "pipeline/store/merge.hpp"
 #include "pipeline/store/netcdf.hpp"
 #include "pipeline/store/reasons.hpp"
@@ -57,6 +58,27 @@ void write_reference(const Group& circuits, const Group& root, const CohortResul
   write_vector(group, "sd", axis, reference.sd);
   expect(reference.n.size(), axis.size, "circuits/reference/n");
   group.write("n", {axis}, Values(reference.n));
+}
+
+// Measures without holes, an axis `imputation` where there are several.
+void write_completed(const Group& circuits, const Dimension& row, const Dimension& measure,
+                     const CohortResults& results) {
+  const auto rows = static_cast<hsize_t>(results.completed.rows());
+  if (rows == 0) return;
+  const hsize_t tables = rows / row.size;
+  expect(static_cast<std::size_t>(results.completed.size()), tables * row.size * measure.size,
+         "circuits/completed");
+  const std::vector<double> values = row_major(results.completed);
+  const Attributes attributes{
+      {"fitted_on", results.fitted_on},
+      {"long_name", "measures after imputation and harmonisation; `imputed` says which were "
+                    "missing"}};
+  if (tables == 1) {
+    circuits.write("completed", {row, measure}, Values(values), attributes);
+    return;
+  }
+  const Dimension imputation = circuits.dimension("imputation", static_cast<std::size_t>(tables));
+  circuits.write("completed", {imputation, row, measure}, Values(values), attributes);
 }
 
 void write_outcomes(const Group& group, const Dimension& row, const PredictionRecord& record) {
@@ -234,11 +256,15 @@ void write_cohort_results(const std::filesystem::path& part, const CohortResults
              "circuits/imputed");
       circuits.overwrite("imputed", Values(row_major(results.imputed)));
     }
+    write_completed(circuits, row, measure, results);
     write_predictions(root, row, results.predictions);
     write_tangents(file, root, row, results.tangents, results.fitted_on);
     write_qc_fc(root, results.qc_fc);
     if (results.reliability) write_reliability(root, *results.reliability, results.fitted_on);
     for (const TableRecord& table : results.tables) write_result_table(root, table);
+    for (const GroupRecord& group : results.groups) {
+      write_group(root, root.open_or_create("cohort"), group);
+    }
     write_not_done(root, results.not_done);
   }
   file.close();
