@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "pipeline/bids/text.hpp"
+#include "pipeline/cli/memory_limit.hpp"
 #include "pipeline/cli/stage_command.hpp"
 
 namespace boldmill::cli {
@@ -27,17 +27,6 @@ void wait_for_signals(sigset_t signals) {
     if (stop_source().stop_requested()) ::_exit(exit_interrupted);
     stop_source().request_stop();
   }
-}
-
-std::size_t cgroup_limit() {
-  std::size_t smallest = SIZE_MAX;
-  for (const char* path :
-       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::ifstream file(path);
-    std::size_t bytes = 0;
-    if (file >> bytes && bytes > 0) smallest = std::min(smallest, bytes);
-  }
-  return smallest;
 }
 
 } // namespace
@@ -85,7 +74,7 @@ Context process_context() {
 std::size_t default_budget_bytes() {
   const auto pages = static_cast<std::size_t>(std::max(1L, ::sysconf(_SC_PHYS_PAGES)));
   const auto page = static_cast<std::size_t>(std::max(1L, ::sysconf(_SC_PAGE_SIZE)));
-  return std::min(pages * page, cgroup_limit()) / 10 * 8;
+  return std::min(pages * page, cgroup_memory_limit()) / 10 * 8;
 }
 
 void require_cpu_level() {

@@ -29,7 +29,7 @@ void handle_signals();
 // of the time of a person, at the same peak. Call before any thread starts.
 void keep_freed_memory();
 
-// 80 % of the smaller of the machine's memory and the cgroup's limit.
+// 80 % of the smaller of the machine's memory and the limits of the process's cgroups.
 [[nodiscard]] std::size_t default_budget_bytes();
 
 // Throws Error{usage} on a CPU below x86-64-v3.
