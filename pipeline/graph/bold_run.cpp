@@ -19,6 +19,7 @@
 #include "pipeline/image_io/nifti.hpp"
 #include "stages/anatomy/tissue.hpp"
 #include "stages/core/interpolate.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/denoise/kernels/gather.hpp"
 #include "stages/functional/bold_resampling.hpp"
 #include "stages/functional/distortion.hpp"
@@ -590,7 +591,7 @@ RunOutput process_run(const Study& study, const bids::ParticipantSession& sessio
 std::size_t run_peak_bytes(const Study& study, const RunShape& shape) {
   const auto& c = study.config;
   const std::size_t series = shape.n_voxels * shape.n_volumes * sizeof(float);
-  const std::size_t threads = 8;
+  const std::size_t threads = kPlannedThreads;
   std::size_t work =
       head_motion::peak_bytes({shape.n_voxels, shape.n_volumes, threads}, c.head_motion);
   work = std::max(work, boldref::peak_bytes({shape.n_voxels, shape.n_volumes}, c.boldref));

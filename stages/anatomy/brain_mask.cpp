@@ -217,7 +217,8 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
 std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const double edge = params.finest_spacing_mm;
   const double working = 6.0e6 / (edge * edge * edge);
-  const double crop = 8.0e6 / (kWorkingMm * kWorkingMm * kWorkingMm);
+  const double crop =
+      std::min(static_cast<double>(shape.n_voxels), 8.0e6 / (kWorkingMm * kWorkingMm * kWorkingMm));
   return shape.n_voxels * 6 + shape.n_template_voxels * 9 +
          static_cast<std::size_t>(working * 45.0 * 4.0 + crop * 24.0);
 }

@@ -12,6 +12,7 @@
 #include "stages/cohort/kernels/null_tables.hpp"
 #include "stages/cohort/kernels/stability.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill::biotype_test {
@@ -322,7 +323,8 @@ std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const auto nulls = static_cast<std::size_t>(2 * params.repetitions + params.permutations +
                                               3 * params.stability_nulls);
   const auto centroids = static_cast<std::size_t>(params.bootstraps) * k * shape.n_columns;
-  return (64 * table + nulls * k + centroids + 2 * shape.n_rows * shape.n_rows) * sizeof(double);
+  const std::size_t distances = (2 + kPlannedThreads) * shape.n_rows * shape.n_rows;
+  return (64 * table + nulls * k + centroids + distances) * sizeof(double);
 }
 
 } // namespace boldmill::biotype_test

@@ -11,6 +11,7 @@
 #include "stages/cohort/kernels/null_tables.hpp"
 #include "stages/cohort/kernels/stability.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill::biotypes {
@@ -261,7 +262,8 @@ std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const auto k = static_cast<std::size_t>(params.k_max);
   const std::size_t nulls =
       k * static_cast<std::size_t>(2 * params.repetitions + params.resamplings);
-  return (2 * distance + 20 * shape.n_rows * (shape.n_columns + k) + nulls) * sizeof(double);
+  return ((2 + kPlannedThreads) * distance + 20 * shape.n_rows * (shape.n_columns + k) + nulls) *
+         sizeof(double);
 }
 
 } // namespace boldmill::biotypes

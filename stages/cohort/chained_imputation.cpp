@@ -130,8 +130,13 @@ cohort::LearningStep step(const Params& params) {
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params& params) {
-  const std::size_t chains = 4 * static_cast<std::size_t>(params.imputations); // two models each
-  return shape.n_rows * shape.n_columns * ((2 + chains) * sizeof(double) + 1);
+  // Each chain is held twice, pooled and by batch: donors and their predictions of every column, in
+  // vectors that grow by doubling, and the weights of each column on the others.
+  const auto imputations = static_cast<std::size_t>(params.imputations);
+  const std::size_t models = 1 + shape.n_rows / static_cast<std::size_t>(params.min_batch);
+  const std::size_t weights = imputations * models * shape.n_columns * (shape.n_columns + 4);
+  return shape.n_rows * shape.n_columns * ((3 + 8 * imputations) * sizeof(double) + 1) +
+         weights * sizeof(double);
 }
 
 } // namespace boldmill::chained_imputation

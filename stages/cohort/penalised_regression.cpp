@@ -9,6 +9,7 @@
 #include "stages/cohort/prediction_problem.hpp"
 #include "stages/cohort/prediction_report.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill::penalised_regression {
@@ -157,7 +158,8 @@ std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const std::size_t copy = shape.n_rows * shape.n_columns * sizeof(double);
   const std::size_t gram = std::min<std::size_t>(shape.n_columns, 2000);
   const std::size_t models = static_cast<std::size_t>(params.n_repeats * params.n_folds);
-  return 8 * 64 * copy + 64 * gram * gram * sizeof(double) +
+  // Of all folds the table, its steps and results; of each fold at work its rows and its products.
+  return 4 * copy + kPlannedThreads * (3 * copy + gram * gram * sizeof(double)) +
          models * shape.n_columns * 4 * sizeof(double);
 }
 

@@ -140,7 +140,7 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {
-  return (shape.n_volumes + 3 * kColumns * shape.n_threads) * shape.n_volumes * sizeof(double) +
+  return (shape.n_volumes + 5 * kColumns * shape.n_threads) * shape.n_volumes * sizeof(double) +
          2 * shape.n_columns * sizeof(float);
 }
 

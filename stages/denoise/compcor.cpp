@@ -6,6 +6,7 @@
 
 #include "stages/core/morphology.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/core/statistics.hpp"
 #include "stages/denoise/kernels/cosine_basis.hpp"
 #include "stages/denoise/kernels/gather.hpp"
@@ -221,7 +222,7 @@ Mask crown_mask(const Mask& brain, const Mask* anatomical, const Context& contex
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {
   const std::size_t square = shape.n_volumes * shape.n_volumes * sizeof(double);
-  return 22 * square + 64 * 512 * shape.n_volumes * (sizeof(double) + sizeof(float)) +
+  return 22 * square + kPlannedThreads * 512 * shape.n_volumes * (sizeof(double) + sizeof(float)) +
          shape.n_voxels * (2 * sizeof(double) + sizeof(std::size_t) + 2);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/denoise/kernels/exact_median.hpp"
 #include "stages/denoise/kernels/gather.hpp"
 
@@ -168,7 +169,7 @@ Eigen::VectorXd std_dvars_of(const Eigen::MatrixXf& columns, const Context& cont
 std::size_t peak_bytes(const Shape& shape, const Params&) {
   const std::size_t blocks = (shape.n_in_mask + kGrain - 1) / kGrain;
   return shape.n_in_mask * 2 * sizeof(std::size_t) + 2 * blocks * shape.n_volumes * sizeof(double) +
-         64 * kGrain * shape.n_volumes * sizeof(float);
+         std::min(blocks, kPlannedThreads) * kGrain * shape.n_volumes * sizeof(float);
 }
 
 } // namespace boldmill::dvars

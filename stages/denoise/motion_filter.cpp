@@ -153,7 +153,7 @@ Outputs filter_table(const std::vector<std::string>& names, Eigen::MatrixXd& val
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {
-  return 40 * shape.n_volumes * sizeof(double);
+  return 56 * shape.n_volumes * sizeof(double);
 }
 
 } // namespace boldmill::motion_filter

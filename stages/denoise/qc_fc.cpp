@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/core/random.hpp"
 #include "stages/core/statistics.hpp"
 #include "stages/denoise/kernels/ranks.hpp"
@@ -252,7 +253,7 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
 std::size_t peak_bytes(const Shape& shape, const Params& params) {
   return 2 * shape.n_people * shape.n_edges * sizeof(float) +
          shape.n_edges * (static_cast<std::size_t>(kPermutationBlock) * sizeof(float) +
-                          64 * 4 * sizeof(double)) +
+                          kPlannedThreads * 4 * sizeof(double)) +
          3 * static_cast<std::size_t>(params.permutations) * sizeof(double);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "stages/core/planned_threads.hpp"
 #include "stages/core/statistics.hpp"
 #include "stages/denoise/image_quality.hpp"
 
@@ -246,8 +247,10 @@ MaskAgreement mask_agreement(const Mask& a, const Mask& b) {
 std::size_t peak_bytes(const Shape& shape, const Params&) {
   const std::size_t blocks = shape.n_in_mask / 512 + 1;
   return shape.n_voxels * (2 * sizeof(float) + sizeof(double)) +
-         shape.n_in_mask * (64 * (2 * sizeof(double) + sizeof(float)) + 3 * sizeof(double)) +
-         2 * blocks * shape.n_volumes * sizeof(double) + 64 * 512 * shape.n_volumes * sizeof(float);
+         shape.n_in_mask *
+             (kPlannedThreads * (2 * sizeof(double) + sizeof(float)) + 3 * sizeof(double)) +
+         2 * blocks * shape.n_volumes * sizeof(double) +
+         kPlannedThreads * 512 * shape.n_volumes * sizeof(float);
 }
 
 } // namespace boldmill::run_quality

@@ -6,6 +6,7 @@
 
 #include "stages/core/error.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/functional/kernels/rigid_matching.hpp"
 
 namespace boldmill::boldref {
@@ -144,7 +145,12 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
 
 std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const std::size_t n = std::min(shape.n_volumes, static_cast<std::size_t>(params.n_average));
-  return (n + 8) * shape.n_voxels * sizeof(float) + 48 * shape.n_voxels;
+  // The volumes averaged, reference and median; of each thread a volume, its padded copy, its
+  // coefficients and its moved image; the reference's points.
+  constexpr std::size_t kPointBytes = 88;
+  const RigidMatchOptions options;
+  const std::size_t points = std::min(shape.n_voxels, static_cast<std::size_t>(options.n_points));
+  return (n + 4 + 4 * kPlannedThreads) * shape.n_voxels * sizeof(float) + points * kPointBytes;
 }
 
 } // namespace boldmill::boldref

@@ -376,9 +376,9 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params& /*params*/) {
-  // Cleaned copies and the working image of the edge; the distance transform of the erosion.
-  return shape.n_bold_voxels * 8 * sizeof(float) + shape.n_t1w_voxels * 6 * sizeof(float) +
-         (std::size_t{64} << 20);
+  // Cleaned copies and the working image of the edge; the distance transform of the erosion; the
+  // edge's crossings and the samples of the similarities.
+  return (shape.n_bold_voxels + shape.n_t1w_voxels) * 8 * sizeof(float);
 }
 
 } // namespace boldmill::coregistration

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/core/statistics.hpp"
 
 namespace boldmill::dummy_scans {
@@ -16,6 +17,8 @@ constexpr std::size_t kPercentileSample = 50000;
 double percentile(const VolumeSource& bold, int n_volumes, double percent) {
   const std::size_t stride = std::max<std::size_t>(1, bold.grid.n_voxels() / kPercentileSample);
   std::vector<float> sample;
+  sample.reserve(static_cast<std::size_t>(n_volumes) *
+                 ((bold.grid.n_voxels() + stride - 1) / stride));
   std::vector<float> buffer;
   for (int t = 0; t < n_volumes; ++t) {
     const float* volume = bold.read(t, buffer);
@@ -78,7 +81,8 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
 std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const std::size_t volumes = std::min(shape.n_volumes, static_cast<std::size_t>(params.window));
   const std::size_t sample = std::min(shape.n_voxels, 2 * kPercentileSample) * volumes;
-  return 2 * sample * sizeof(float) + 4 * shape.n_voxels * sizeof(float);
+  // The sample beside one volume, then a volume a thread.
+  return std::max(sample + shape.n_voxels, kPlannedThreads * shape.n_voxels) * sizeof(float);
 }
 
 } // namespace boldmill::dummy_scans

@@ -371,7 +371,7 @@ std::size_t peak_bytes(const Shape& shape, const Params& params) {
     work = std::min(shape.n_threads, shape.n_regions) * (largest + basis) * shape.n_volumes *
            sizeof(double);
   } else if (params.statistic == "least_squares") {
-    work = shape.n_region_voxels * 6 * sizeof(std::size_t) +
+    work = shape.n_region_voxels * 8 * sizeof(std::size_t) +
            shape.n_regions * (3 * shape.n_regions + 2 * shape.n_volumes) * sizeof(double);
   }
   return result + lists + kept + work;

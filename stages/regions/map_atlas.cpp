@@ -1,5 +1,6 @@
 #include "stages/regions/map_atlas.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "stages/core/interpolate.hpp"
@@ -23,9 +24,15 @@ Outputs run(const Inputs& inputs, const Params& params, const Context& context) 
   const std::vector<float>& weights = out.resampled ? carried.data : map.data;
   out.region.label = inputs.label;
   out.region.index = inputs.index;
+  const auto belongs = [&](float weight) {
+    const auto size = std::abs(static_cast<double>(weight));
+    return size > params.threshold && std::isfinite(size);
+  };
+  const auto n = static_cast<std::size_t>(std::count_if(weights.begin(), weights.end(), belongs));
+  out.region.voxels.reserve(n);
+  out.region.weights.reserve(n);
   for (std::size_t v = 0; v < weights.size(); ++v) {
-    const auto size = std::abs(static_cast<double>(weights[v]));
-    if (!(size > params.threshold) || !std::isfinite(size)) continue;
+    if (!belongs(weights[v])) continue;
     out.region.voxels.push_back(v);
     out.region.weights.push_back(weights[v]);
   }

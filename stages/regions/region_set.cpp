@@ -20,6 +20,7 @@ void sort_voxels(Region& region) {
                                          std::to_string(region.weights.size()) + " weights of " +
                                          std::to_string(region.voxels.size()) + " voxels");
   }
+  if (std::is_sorted(region.voxels.begin(), region.voxels.end())) return;
   std::vector<std::size_t> order(region.voxels.size());
   std::iota(order.begin(), order.end(), 0U);
   std::sort(order.begin(), order.end(),

@@ -9,6 +9,7 @@
 
 #include "stages/core/least_squares.hpp"
 #include "stages/core/parallel.hpp"
+#include "stages/core/planned_threads.hpp"
 #include "stages/task/glm_models.hpp"
 #include "stages/task/kernels/tail.hpp"
 
@@ -480,7 +481,7 @@ std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const std::size_t square = sizeof(double) * shape.n_volumes * shape.n_volumes;
   const std::size_t model =
       sizeof(double) * shape.n_volumes * (shape.n_regressors + shape.n_contrasts);
-  const std::size_t blocks = 64 * kGrain * shape.n_volumes * sizeof(double);
+  const std::size_t blocks = kPlannedThreads * kGrain * shape.n_volumes * sizeof(double);
   const bool mixture = params.noise == "mixture";
   return maps + blocks + (mixture ? 70 * square + 300 * model : 200 * model);
 }
