@@ -65,6 +65,7 @@ std::string cohort_page(const Stored& stored) {
   add_missingness(page, stored);
   add_motion_and_connectivity(page, stored);
   add_cohort_scores(page, stored);
+  add_biotypes(page, stored);
   add_cohort_predictions(page, stored);
   add_reliability(page, stored);
   add_result_tables(page, stored);

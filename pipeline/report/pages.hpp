@@ -24,6 +24,7 @@ void add_quality(Page& page, const Stored& stored);
 void add_missingness(Page& page, const Stored& stored);
 void add_motion_and_connectivity(Page& page, const Stored& stored);
 void add_cohort_scores(Page& page, const Stored& stored);
+void add_biotypes(Page& page, const Stored& stored);
 void add_cohort_predictions(Page& page, const Stored& stored);
 void add_reliability(Page& page, const Stored& stored);
 void add_result_tables(Page& page, const Stored& stored);

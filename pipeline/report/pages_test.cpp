@@ -29,7 +29,8 @@ std::size_t count(const std::string& text, const std::string& words) {
 }
 
 // A cohort of `n` people with results, as the group level leaves it.
-fs::path example_cohort(const store::TestFolder& folder, int n) {
+fs::path example_cohort(const store::TestFolder& folder, int n,
+                        const std::vector<store::GroupRecord>& groups = {}) {
   const auto header = store::example::header();
   std::vector<fs::path> shards;
   for (int i = 1; i <= n; ++i) {
@@ -43,7 +44,9 @@ fs::path example_cohort(const store::TestFolder& folder, int n) {
   }
   const fs::path file = folder.path() / "cohort.h5", part = folder.path() / "cohort.h5.part";
   (void)store::merge_shards(shards, part, {"boldmill bids out group", {}}, {});
-  store::write_cohort_results(part, store::example::results(static_cast<std::size_t>(n), header));
+  auto results = store::example::results(static_cast<std::size_t>(n), header);
+  if (!groups.empty()) results.groups = groups;
+  store::write_cohort_results(part, results);
   store::publish(part, file);
   return file;
 }
@@ -89,6 +92,39 @@ TEST(Pages, CohortPageHoldsEveryRunAndLinksIt) {
   EXPECT_TRUE(holds(html, "-0.100 to 0.300")) << "interval of r2";
   for (const fs::path& file : written)
     EXPECT_LT(fs::file_size(folder.path() / file), 6'000'000U) << file;
+}
+
+// k = 2 and 3 tested; three tables without clusters.
+store::GroupRecord example_biotypes() {
+  store::GroupRecord out{.path = "biotypes", .fitted_on = "whole_cohort"};
+  out.axes = {
+      {"k_tested", 2, {}, {2, 3}}, {"stability_table", 3, {}, {}}, {"repetition", 3, {}, {}}};
+  const auto add = [&out](store::NamedArray array) { out.arrays.push_back(std::move(array)); };
+  add({.name = "verdict_in_words", .text = {"a continuum <b>fits</b> as well"}, .is_text = true});
+  add({.name = "n_people", .number = {6.0}});
+  add({.name = "p", .number = {0.75}});
+  add({.name = "silhouette_standardised", .axes = {"k_tested"}, .number = {0.4, 0.625}});
+  add({.name = "ari_resampling", .axes = {"k_tested"}, .number = {0.51, 0.52}});
+  add({.name = "ari_resampling_null",
+       .axes = {"stability_table", "k_tested"},
+       .number = {0.1, 0.61, 0.2, 0.62, 0.3, 0.63}});
+  add({.name = "p_ari_resampling", .axes = {"k_tested"}, .number = {0.25, 1.0}});
+  add({.name = "null_largest", .axes = {"repetition"}, .number = {0.5, 1.5, 2.5}});
+  return out;
+}
+
+TEST(Pages, EveryBiotypeStatisticStandsBesideItsNull) {
+  const store::TestFolder folder;
+  const store::CohortReader cohort(example_cohort(folder, 6, {example_biotypes()}));
+  (void)write_pages(folder.path(), cohort, {"0.1.0", "study", "", {}});
+  const std::string html = without_scripts(folder.bytes("index.html"));
+  EXPECT_TRUE(holds(html, "a continuum &lt;b&gt;fits&lt;/b&gt; as well. p = 0.750"));
+  EXPECT_TRUE(
+      holds(html, "0.510</td><td class=\"n\">0.200 (0.150 to 0.250)</td><td class=\"n\">0.250<"));
+  EXPECT_TRUE(
+      holds(html, "0.520</td><td class=\"n\">0.620 (0.615 to 0.625)</td><td class=\"n\">1.000<"));
+  EXPECT_TRUE(holds(html, "0.625</td><td class=\"n\">3</td><td class=\"n\">1.500<"))
+      << "the one declared test";
 }
 
 TEST(Pages, EverythingFromOutsideIsEscaped) {
