@@ -159,7 +159,7 @@ std::size_t peak_bytes(const Shape& shape, const Params& params) {
   const std::size_t gram = std::min<std::size_t>(shape.n_columns, 2000);
   const std::size_t models = static_cast<std::size_t>(params.n_repeats * params.n_folds);
   // Of all folds the table, its steps and results; of each fold at work its rows and its products.
-  return 4 * copy + kPlannedThreads * (3 * copy + gram * gram * sizeof(double)) +
+  return 4 * copy + kPlannedThreads * (5 * copy + gram * gram * sizeof(double)) +
          models * shape.n_columns * 4 * sizeof(double);
 }
 

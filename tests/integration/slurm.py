@@ -7,6 +7,9 @@ import subprocess
 import tempfile
 import time
 
+# No state to come after these. A job that was preempted, requeued and then ended by itself with code 0 may be called TIMEOUT
+# (Slurm 22.05 remembers the preemption): what it made is compared, not its name.
+ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT"}
 TOOLS = ["slurmctld", "slurmd", "sbatch", "squeue", "sinfo", "scontrol", "munged"]
 
 

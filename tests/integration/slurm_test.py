@@ -70,7 +70,7 @@ with Scratch() as scratch:
         middle = json.loads(text)
         print({k: len(v) if isinstance(v, list) else v for k, v in middle.items()})
         check(middle["asked"] == 8, middle)
-        over = cluster.wait(900, lambda states: all(s in ("COMPLETED", "FAILED", "CANCELLED") for s in states.values()))
+        over = cluster.wait(900, lambda states: all(s in slurm.ENDED for s in states.values()))
         check(over, f"not over after 900 s: {cluster.states()}")
         print(cluster.states())
         check(cluster.states()[hurry] == "COMPLETED", "the preempting job did not run")
