@@ -40,6 +40,8 @@ struct PredictionSteps {
 // The chain that these steps learn from training rows.
 [[nodiscard]] LearnedChain learn_in_fold(const cohort::Rows& training, const ChainChoice& choice,
                                          const config::Config& config);
+// `rows`: those the chain was learned from, never others: holes in covariates get the mean of
+// `rows`.
 [[nodiscard]] cohort::Rows apply_in_fold(const LearnedChain& chain, const cohort::Rows& rows,
                                          const ChainChoice& choice);
 

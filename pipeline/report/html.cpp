@@ -193,8 +193,8 @@ std::string Page::document(const std::string& title, const std::string& above,
                     above + "</header>\n<nav aria-label=\"Sections\"><ul>" + links_ +
                     "</ul></nav>\n<main id=\"main\">\n";
   const char* plain =
-      "Charts, sorting, filtering and rating are off; every number of a chart is in "
-      "the table below its caption.";
+      "Charts, sorting, filtering and rating are off; the numbers of a chart are in a table below "
+      "its caption or on the participants' pages.";
   out += scripted ? "<noscript><p class=\"absent\">Scripts are off. " + std::string(plain) +
                         "</p></noscript>\n"
                   : "<p class=\"absent\">This boldmill was built without its chart library. " +

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "stages/core/statistics.hpp"
+
 namespace boldmill::report {
 namespace {
 
@@ -16,13 +18,6 @@ std::vector<std::uint8_t> healthy_rows(const Json& config, const std::vector<std
                   std::find(values.begin(), values.end(), Json(own)) != values.end());
   }
   return out;
-}
-
-double quantile(const std::vector<double>& sorted, double share) {
-  const double at = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(at);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (at - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
 } // namespace
@@ -67,9 +62,8 @@ Spread spread_of(std::vector<double> values) {
   Spread out;
   out.n = values.size();
   if (values.empty()) return {NAN, NAN, NAN, NAN, NAN, 0};
-  std::sort(values.begin(), values.end());
   out.q1 = quantile(values, 0.25);
-  out.median = quantile(values, 0.5);
+  out.median = median(values);
   out.q3 = quantile(values, 0.75);
   out.low = out.q1 - 1.5 * (out.q3 - out.q1);
   out.high = out.q3 + 1.5 * (out.q3 - out.q1);
