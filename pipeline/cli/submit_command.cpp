@@ -53,7 +53,7 @@ struct Estimate {
   std::size_t n_participants = 0;
   std::size_t cohort_bytes = 0;
   double longest_s = 0.0;     // of one participant on one core
-  std::size_t peak_bytes = 0; // of one task
+  std::size_t peak_bytes = 0; // of one task, with what its participant-session keeps
 };
 
 Estimate estimate_of(const graph::Study& study) {
@@ -61,13 +61,18 @@ Estimate estimate_of(const graph::Study& study) {
   estimate.n_participants = study.index.participant_ids().size();
   std::map<std::string, double> seconds;
   const graph::Plan plan = graph::make_plan(study, true, true);
+  std::map<std::size_t, std::size_t> kept, largest; // of a participant-session
   for (const graph::PlanNode& node : plan.nodes) {
     if (node.kind == graph::TaskKind::cohort) {
       estimate.cohort_bytes = node.peak_bytes;
       continue;
     }
     seconds[study.index.sessions[node.session].participant_id] += node.estimated_s;
-    estimate.peak_bytes = std::max(estimate.peak_bytes, node.peak_bytes);
+    kept[node.session] += node.kept_bytes;
+    largest[node.session] = std::max(largest[node.session], node.peak_bytes);
+  }
+  for (const auto& [session, bytes] : largest) {
+    estimate.peak_bytes = std::max(estimate.peak_bytes, bytes + kept[session]);
   }
   for (const auto& [id, value] : seconds) estimate.longest_s = std::max(estimate.longest_s, value);
   return estimate;

@@ -263,15 +263,34 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
   return out;
 }
 
+namespace {
+
+// Fine voxels are averaged to 1 mm; all but the reader sees the averaged image.
+std::size_t n_averaged(const Grid& t1w) {
+  const std::size_t n_raw = t1w.n_voxels();
+  if (t1w.spacing_mm().minCoeff() >= kFinestVoxelMm) return n_raw;
+  const double n = static_cast<double>(n_raw) * t1w.voxel_volume_mm3() * kAveragingSlack;
+  return std::min(n_raw, static_cast<std::size_t>(n));
+}
+
+} // namespace
+
+std::size_t anatomy_kept_bytes(const Study& study, const Grid& t1w) {
+  // Bias-corrected image, white matter, three maps of aCompCor and the mask; the warp and its
+  // inverse.
+  const std::size_t on_t1w = 5 * sizeof(float) + 1;
+  const Grid& target = study.target.brain.grid;
+  const double spacing = study.config.normalization.level_spacing_mm.back();
+  const double n_field = static_cast<double>(target.n_voxels()) * target.voxel_volume_mm3() /
+                         (spacing * spacing * spacing);
+  const std::size_t warps = 2 * 3 * sizeof(float) * static_cast<std::size_t>(n_field);
+  return on_t1w * n_averaged(t1w) + warps;
+}
+
 std::size_t anatomy_peak_bytes(const Study& study, const Grid& t1w) {
   const auto& c = study.config;
-  // Fine voxels are averaged to 1 mm while both images are held; all else sees the averaged one.
   const std::size_t n_raw = t1w.n_voxels();
-  const bool averaged = t1w.spacing_mm().minCoeff() < kFinestVoxelMm;
-  const auto n_voxels =
-      averaged ? std::min(n_raw, static_cast<std::size_t>(static_cast<double>(n_raw) *
-                                                          t1w.voxel_volume_mm3() * kAveragingSlack))
-               : n_raw;
+  const std::size_t n_voxels = n_averaged(t1w);
   const std::size_t reading = (2 * n_raw + n_voxels) * sizeof(float);
   const std::size_t n_template = study.target.brain.grid.n_voxels();
   const std::size_t held = 6 * n_voxels * sizeof(float); // raw, corrected, tissue maps

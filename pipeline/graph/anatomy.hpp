@@ -48,5 +48,7 @@ struct Anatomy {
                                   bool needs_images, const Context& context);
 
 [[nodiscard]] std::size_t anatomy_peak_bytes(const Study& study, const Grid& t1w);
+// Of an Anatomy with its images, which all runs of the session read.
+[[nodiscard]] std::size_t anatomy_kept_bytes(const Study& study, const Grid& t1w);
 
 } // namespace boldmill::graph

@@ -1,6 +1,9 @@
 #include "pipeline/graph/learned_records.hpp"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
 
 #include "pipeline/config/sections.hpp"
 
@@ -53,7 +56,9 @@ void add_coding(const Coding& coding, GroupRecord& out) {
       list_of("covariate_centre", "mean of the people learned from", "covariate", coding.centre));
 }
 
-Coding read_coding(const GroupRecord& record) {
+} // namespace
+
+Coding coding_of(const GroupRecord& record) {
   Coding out;
   if (!record.has("covariate_column")) return out;
   out.column = record.array("covariate_column").text;
@@ -65,6 +70,8 @@ Coding read_coding(const GroupRecord& record) {
   return out;
 }
 
+namespace {
+
 Eigen::VectorXd to_eigen(const std::vector<int>& values) {
   Eigen::VectorXd out(static_cast<Eigen::Index>(values.size()));
   for (std::size_t i = 0; i < values.size(); ++i) out[static_cast<Eigen::Index>(i)] = values[i];
@@ -73,7 +80,7 @@ Eigen::VectorXd to_eigen(const std::vector<int>& values) {
 
 std::vector<int> integers_from(const GroupRecord& record, const std::string& name) {
   std::vector<int> out;
-  for (const double value : record.array(name).number) out.push_back(static_cast<int>(value));
+  for (const double value : record.array(name).number) out.push_back(integer_of(record, value));
   return out;
 }
 
@@ -129,6 +136,24 @@ store::NamedArray integers_of(const std::string& name, const std::string& what, 
 store::NamedArray text_of(const std::string& name, const std::string& what, const Text& axes,
                           Text values) {
   return {.name = name, .what = what, .axes = axes, .text = std::move(values), .is_text = true};
+}
+
+int integer_of(const GroupRecord& record, double value) {
+  if (!(std::abs(value) <= std::numeric_limits<int>::max()) || value != std::floor(value)) {
+    throw Error(ErrorKind::input,
+                record.path + ": found " + std::to_string(value) + ", expected a whole number");
+  }
+  return static_cast<int>(value);
+}
+
+std::uint64_t whole_of(const GroupRecord& record, const std::string& text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    throw Error(ErrorKind::input,
+                record.path + ": found \"" + text.substr(0, 40) + "\", expected a whole number");
+  }
+  return value;
 }
 
 Eigen::MatrixXd matrix_from(const GroupRecord& record, const std::string& name, Eigen::Index rows,
@@ -189,7 +214,7 @@ Harmonization harmonization_of(const GroupRecord& record) {
   out.column = record.setting("batch_column");
   out.measures = record.array("column").text;
   out.batch = record.array("batch").text;
-  out.covariates = read_coding(record);
+  out.covariates = coding_of(record);
   const auto p = static_cast<Eigen::Index>(out.measures.size());
   const auto b = static_cast<Eigen::Index>(out.batch.size());
   const auto q = static_cast<Eigen::Index>(out.covariates.column.size());
@@ -302,7 +327,8 @@ Completion completion_of(const GroupRecord& record) {
   std::size_t term = 0, donor = 0;
   for (std::size_t k = 0; k < batch.size(); ++k) {
     cohort::ChainedModel one;
-    one.options = {m.params.donors, m.params.iterations, std::stoull(record.array("seed").text[k])};
+    one.options = {m.params.donors, m.params.iterations,
+                   whole_of(record, record.array("seed").text[k])};
     one.start.resize(static_cast<Eigen::Index>(p));
     for (std::size_t c = 0; c < p; ++c) {
       const std::size_t cell = k * p + c;

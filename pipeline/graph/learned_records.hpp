@@ -40,6 +40,8 @@ struct Norms {
 [[nodiscard]] Completion completion_of(const store::GroupRecord& record);
 [[nodiscard]] Norms norms_of(const store::GroupRecord& record);
 
+[[nodiscard]] Coding coding_of(const store::GroupRecord& record);
+
 // Building blocks, row by row.
 [[nodiscard]] store::NamedArray array_of(const std::string& name, const std::string& what,
                                          const std::vector<std::string>& axes,
@@ -52,6 +54,9 @@ struct Norms {
 [[nodiscard]] store::NamedArray text_of(const std::string& name, const std::string& what,
                                         const std::vector<std::string>& axes,
                                         std::vector<std::string> values);
+// Error{input}: not a whole number (of int; not negative).
+[[nodiscard]] int integer_of(const store::GroupRecord& record, double value);
+[[nodiscard]] std::uint64_t whole_of(const store::GroupRecord& record, const std::string& text);
 [[nodiscard]] Eigen::MatrixXd matrix_from(const store::GroupRecord& record, const std::string& name,
                                           Eigen::Index rows, Eigen::Index columns);
 [[nodiscard]] Eigen::VectorXd vector_from(const store::GroupRecord& record,

@@ -128,15 +128,18 @@ Norms norms_of(const GroupRecord& record) {
   Norms out;
   normative_model::Model& m = out.model;
   std::vector<std::string> errors;
-  config::section_from_json(config::Json::parse(record.setting("parameters"), nullptr, false),
-                            record.path, m.params, errors);
+  const auto parameters = config::Json::parse(record.setting("parameters"), nullptr, false);
+  if (!parameters.is_object()) {
+    throw Error(ErrorKind::input, record.path + ": parameters that this version does not know");
+  }
+  config::section_from_json(parameters, record.path, m.params, errors);
   out.column = record.setting("batch_column");
-  m.age = std::stoi(record.setting("age_covariate"));
-  if (record.has("covariate_column")) {
-    out.covariates = {record.array("covariate_column").text, record.array("covariate_level").text,
-                      record.array("covariate_other").text,
-                      record.array("covariate_centre").number};
-    m.covariate_names = out.covariates.names();
+  const std::string age = record.setting("age_covariate");
+  m.age = age == "-1" ? -1 : static_cast<int>(whole_of(record, age));
+  out.covariates = coding_of(record);
+  if (!out.covariates.column.empty()) m.covariate_names = out.covariates.names();
+  if (m.age >= static_cast<Eigen::Index>(out.covariates.column.size())) {
+    throw Error(ErrorKind::input, record.path + ": no covariate for the age");
   }
   if (record.has("batch")) out.batch = record.array("batch").text;
   for (std::size_t b = 0; b < out.batch.size(); ++b) m.batches.push_back(static_cast<int>(b));
@@ -168,7 +171,7 @@ Norms norms_of(const GroupRecord& record) {
   }
   for (Eigen::Index i = 0; i < p; ++i) {
     normative_model::Measure one;
-    one.n = static_cast<int>(n[i]);
+    one.n = integer_of(record, n[i]);
     if (spread[i] > 0.0) {
       one.centre = centre[i];
       one.scale = spread[i];

@@ -79,6 +79,7 @@ PlanNode anatomy_node(const Study& study, std::size_t s) {
   }
   const Grid& grid = std::get<image_io::NiftiHeader>(header).grid;
   node.peak_bytes = anatomy_peak_bytes(study, grid);
+  node.kept_bytes = anatomy_kept_bytes(study, grid);
   node.estimated_s =
       kAnatomySeconds + kAnatomySecondsPerMillion * 1e-6 * static_cast<double>(grid.n_voxels());
   return node;
@@ -257,6 +258,7 @@ std::string plan_json(const Plan& plan) {
                      {"after", after},
                      {"stages", node.stages},
                      {"peak_bytes", node.peak_bytes},
+                     {"kept_bytes", node.kept_bytes},
                      {"estimated_s", node.estimated_s},
                      {"problem", node.problem}});
   }

@@ -19,9 +19,10 @@ struct PlanNode {
   std::size_t run = 0;             // position in the session, for bold_run
   std::vector<std::size_t> after;  // positions in the plan, all smaller
   std::vector<std::string> stages; // "name v1", in order
-  std::size_t peak_bytes = 0;
+  std::size_t peak_bytes = 0;      // while it works
   double estimated_s = 0.0;
-  std::string problem; // why it will fail, known from the headers; "" when fine
+  std::string problem;        // why it will fail, known from the headers; "" when fine
+  std::size_t kept_bytes = 0; // until all nodes of its session have ended
 };
 
 struct Plan {

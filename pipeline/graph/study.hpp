@@ -16,6 +16,7 @@
 #include "pipeline/cache/cache.hpp"
 #include "pipeline/config/config.hpp"
 #include "pipeline/graph/output_spaces.hpp"
+#include "pipeline/graph/resident_memory.hpp"
 #include "pipeline/graph/review.hpp"
 #include "pipeline/image_io/digest.hpp"
 #include "pipeline/store/records.hpp"
@@ -100,7 +101,8 @@ struct Study {
   [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;
 };
 
-// Runs `body` and appends its wall time, and the CPU time of the calling thread, to `resources`.
+// Runs `body` and appends its wall time, the CPU time of the calling thread and the most memory the
+// process is known to have held meanwhile (all its runs together) to `resources`.
 template <class Body>
 auto timed(std::vector<store::ResourceRecord>& resources, std::string_view stage,
            std::string_view item, Body&& body);
@@ -111,11 +113,12 @@ auto timed(std::vector<store::ResourceRecord>& resources, std::string_view stage
 template <class Body>
 auto timed(std::vector<store::ResourceRecord>& resources, std::string_view stage,
            std::string_view item, Body&& body) {
+  const ResidentMemory before = resident_memory();
   const double wall = wall_s();
   const double cpu = thread_cpu_s();
   auto result = body();
-  resources.push_back(
-      {std::string(stage), std::string(item), wall_s() - wall, thread_cpu_s() - cpu, 0.0});
+  resources.push_back({std::string(stage), std::string(item), wall_s() - wall, thread_cpu_s() - cpu,
+                       static_cast<double>(most_between(before, resident_memory()))});
   return result;
 }
 

@@ -7,6 +7,7 @@
 
 #include "pipeline/graph/derived_run.hpp"
 #include "pipeline/graph/person.hpp"
+#include "pipeline/graph/resident_memory.hpp"
 #include "pipeline/store/shard.hpp"
 #include "stages/core/outcome.hpp"
 
@@ -94,6 +95,7 @@ private:
     for (const graph::PlanNode& node : plan.nodes) tasks.push_back(task_of(node));
     Options scheduling{.slots = options_.nprocs,
                        .budget_bytes = options_.budget_bytes,
+                       .base_bytes = base_bytes(),
                        .stop = options_.stop,
                        .stop_on_first_failure = options_.stop_on_first_failure};
     if (options_.on_event) {
@@ -102,6 +104,12 @@ private:
       };
     }
     collect(plan, execute(tasks, scheduling), result);
+  }
+
+  // Templates, atlases, tables and the program itself.
+  static std::size_t base_bytes() {
+    graph::return_freed_memory();
+    return graph::resident_memory().now_bytes;
   }
 
   [[nodiscard]] std::set<std::size_t> elsewhere() const {
@@ -149,6 +157,8 @@ private:
               .after = node.after,
               .needs_success = true,
               .peak_bytes = node.peak_bytes,
+              .kept_bytes = node.kept_bytes,
+              .group = node.session,
               .estimated_s = node.estimated_s,
               .body = {},
               .on_failure = {}};
@@ -158,6 +168,7 @@ private:
     case graph::TaskKind::anatomy:
       task.body = [this, &state, &session](const Context& context) {
         run_anatomy(state, session, context);
+        graph::return_freed_memory();
       };
       task.on_failure = [this, &state](const Failure& failure) {
         state.inputs.anatomy = without_root(failure, study_.index.root);
@@ -174,6 +185,7 @@ private:
           state.inputs.runs[r] = graph::process_run(
               study_, session, run, std::get<graph::Anatomy>(state.inputs.anatomy), context);
         }
+        graph::return_freed_memory();
       };
       task.on_failure = [this, &state, r = node.run](const Failure& failure) {
         state.inputs.runs[r] = without_root(failure, study_.index.root);
@@ -183,6 +195,7 @@ private:
       task.needs_success = false;
       task.body = [this, &state, &session](const Context& context) {
         run_person(state, session, context);
+        graph::return_freed_memory();
       };
       break;
     case graph::TaskKind::cohort:

@@ -10,6 +10,8 @@
 #include <limits>
 #include <mutex>
 
+#include "pipeline/schedule/memory_gate.hpp"
+
 namespace boldmill::schedule {
 namespace {
 
@@ -31,7 +33,7 @@ class Execution {
 public:
   Execution(const std::vector<Task>& tasks, const Options& options)
       : tasks_(tasks), options_(options), reports_(tasks.size()), waiting_for_(tasks.size()),
-        dependents_(tasks.size()) {
+        dependents_(tasks.size()), memory_(tasks, options) {
     for (std::size_t t = 0; t < tasks.size(); ++t) {
       waiting_for_[t] = tasks[t].after.size();
       total_s_ += tasks[t].estimated_s;
@@ -80,17 +82,16 @@ private:
           changed = true;
           continue;
         }
-        const std::size_t bytes = tasks_[t].peak_bytes;
-        if (options_.budget_bytes > 0 && bytes > options_.budget_bytes) {
+        if (const std::size_t needed = memory_.alone(t); memory_.too_much(needed)) {
           end(t, State::failed,
-              {ErrorKind::input, tasks_[t].id + ": needs " + gigabytes(bytes) +
+              {ErrorKind::input, tasks_[t].id + ": needs " + gigabytes(needed) +
                                      " of memory, the limit is " +
                                      gigabytes(options_.budget_bytes)});
           changed = true;
           continue;
         }
         if (n_running_ >= options_.slots) return;
-        if (options_.budget_bytes > 0 && bytes_running_ + bytes > options_.budget_bytes) continue;
+        if (!memory_.fits(t)) continue;
         start(t);
       }
     }
@@ -106,7 +107,7 @@ private:
 
   void start(std::size_t t) {
     ++n_running_;
-    bytes_running_ += tasks_[t].peak_bytes;
+    memory_.start(t);
     reports_[t].state = State::running;
     notify(t);
     group_.run([this, t] { run_body(t); });
@@ -125,7 +126,7 @@ private:
     reports_[t].wall_s = std::chrono::duration<double>(Clock::now() - started).count();
     reports_[t].cpu_s = thread_cpu_s() - cpu;
     --n_running_;
-    bytes_running_ -= tasks_[t].peak_bytes;
+    memory_.stop(t);
     if (const auto* failure = std::get_if<Failure>(&outcome)) {
       if (failure->kind == ErrorKind::disk || options_.stop_on_first_failure) halted_ = true;
       end(t, failure->kind == ErrorKind::interrupted ? State::stopped : State::failed, *failure);
@@ -141,6 +142,7 @@ private:
     if ((state == State::failed || state == State::skipped) && tasks_[t].on_failure) {
       tasks_[t].on_failure(failure);
     }
+    memory_.end(t);
     ++n_ended_;
     ended_s_ += tasks_[t].estimated_s;
     for (const std::size_t next : dependents_[t]) --waiting_for_[next];
@@ -165,7 +167,7 @@ private:
   Clock::time_point begun_ = Clock::now();
   std::size_t first_pending_ = 0;
   std::size_t n_ended_ = 0;
-  std::size_t bytes_running_ = 0;
+  MemoryGate memory_;
   int n_running_ = 0;
   bool halted_ = false;
   double total_s_ = 0.0;

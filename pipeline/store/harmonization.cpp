@@ -3,6 +3,7 @@
 #include "pipeline/store/netcdf.hpp"
 #include "pipeline/store/read.hpp"
 #include "pipeline/store/seal.hpp"
+#include "pipeline/store/self_contained.hpp"
 
 namespace boldmill::store {
 namespace {
@@ -86,6 +87,7 @@ void write_harmonization(const std::filesystem::path& path, const HarmonizationR
 HarmonizationRecord read_harmonization(const std::filesystem::path& path) {
   const Hdf5Lock lock;
   const File file(path, File::Mode::read);
+  check_links(file);
   if (!has_attribute(file, "/", "format") || text_attribute(file, "/", "format") != kFormat) {
     file.fail("/@format", std::string("not a file of format ") + kFormat);
   }

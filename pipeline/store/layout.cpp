@@ -265,7 +265,12 @@ void write_resources(const Group& provenance, People people) {
   group.write("item", {use}, item);
   group.write("wall_s", {use}, Values(wall_s), {{"units", "s"}});
   group.write("cpu_s", {use}, Values(cpu_s), {{"units", "s"}});
-  group.write("peak_bytes", {use}, Values(peak_bytes), {{"units", "byte"}});
+  group.write(
+      "peak_bytes", {use}, Values(peak_bytes),
+      {{"units", "byte"},
+       {"description",
+        "most resident memory of the process, all its runs together, that is known from while "
+        "the stage worked"}});
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 #include "pipeline/store/netcdf.hpp"
 #include "pipeline/store/read.hpp"
 #include "pipeline/store/seal.hpp"
+#include "pipeline/store/self_contained.hpp"
 
 namespace boldmill::store {
 namespace {
@@ -146,6 +147,7 @@ void write_model(const std::filesystem::path& path, const ModelRecord& model) {
 ModelRecord read_model(const std::filesystem::path& path) {
   const Hdf5Lock lock;
   const File file(path, File::Mode::read);
+  check_links(file);
   if (!has_attribute(file, "/", "format") || text_attribute(file, "/", "format") != kFormat) {
     file.fail("/@format", std::string("not a file of format ") + kFormat +
                               ": the group level writes one as model.h5");

@@ -1,8 +1,9 @@
 #include "pipeline/store/read.hpp"
 
-#include <hdf5_hl.h>
+#include <algorithm>
 
 #include "pipeline/store/netcdf.hpp"
+#include "pipeline/store/self_contained.hpp"
 
 namespace boldmill::store {
 namespace {
@@ -92,12 +93,49 @@ std::vector<std::string> take_strings(std::vector<char*>& pointers, hid_t type, 
   return out;
 }
 
-herr_t first_scale(hid_t, unsigned, hid_t scale, void* name) {
-  std::string text(static_cast<std::size_t>(std::max<ssize_t>(H5Iget_name(scale, nullptr, 0), 0)),
-                   '\0');
-  H5Iget_name(scale, text.data(), text.size() + 1);
-  *static_cast<std::string*>(name) = text.substr(text.rfind('/') + 1);
-  return 1; // stop
+// What a scale calls itself. HDF5 finds the path of an object that is known by its address only by
+// a visit of the whole file, which is thousands of groups.
+std::string scale_name(hid_t scale) {
+  const Handle attribute(H5Aopen(scale, "NAME", H5P_DEFAULT));
+  const Handle type(attribute.valid() ? H5Aget_type(attribute.get()) : -1);
+  const Handle space(attribute.valid() ? H5Aget_space(attribute.get()) : -1);
+  constexpr std::size_t kLongest = 4096;
+  if (!type.valid() || H5Tget_class(type.get()) != H5T_STRING ||
+      H5Tis_variable_str(type.get()) != 0 || H5Tget_size(type.get()) > kLongest ||
+      H5Sget_simple_extent_npoints(space.get()) != 1) {
+    return "";
+  }
+  std::string text(H5Tget_size(type.get()), '\0');
+  if (H5Aread(attribute.get(), type.get(), text.data()) < 0) return "";
+  return text.substr(0, text.find('\0'));
+}
+
+// Of each dimension the name of its first scale. H5DS reads this attribute without a look at its
+// type.
+std::vector<std::string> first_scales(const File& file, hid_t dataset, std::size_t rank,
+                                      const std::string& path) {
+  std::vector<std::string> names(rank);
+  if (H5Aexists(dataset, "DIMENSION_LIST") <= 0) return names;
+  const Handle list =
+      file.own(H5Aopen(dataset, "DIMENSION_LIST", H5P_DEFAULT), path, "dimensions cannot be read");
+  const Handle type = file.own(H5Aget_type(list.get()), path, "dimensions have no type");
+  const Handle space = file.own(H5Aget_space(list.get()), path, "dimensions have no size");
+  const Handle base(H5Tget_class(type.get()) == H5T_VLEN ? H5Tget_super(type.get()) : -1);
+  if (!base.valid() || H5Tequal(base.get(), H5T_STD_REF_OBJ) <= 0 ||
+      H5Sget_simple_extent_npoints(space.get()) != static_cast<hssize_t>(rank)) {
+    file.fail(path + "@DIMENSION_LIST", "not one list of scales for each dimension");
+  }
+  std::vector<hvl_t> lists(rank);
+  if (rank == 0 || H5Aread(list.get(), type.get(), lists.data()) < 0) {
+    file.fail(path + "@DIMENSION_LIST", "dimensions cannot be read");
+  }
+  for (std::size_t i = 0; i < rank; ++i) {
+    if (lists[i].len == 0) continue;
+    const Handle scale(H5Rdereference2(dataset, H5P_DEFAULT, H5R_OBJECT, lists[i].p));
+    if (scale.valid()) names[i] = scale_name(scale.get());
+  }
+  H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, lists.data());
+  return names;
 }
 
 } // namespace
@@ -124,7 +162,10 @@ std::string original_name(const File& file, const std::string& path) {
 }
 
 Handle open_dataset(const File& file, const std::string& path) {
-  return file.own(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), path, "dataset is missing");
+  Handle dataset =
+      file.own(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), path, "dataset is missing");
+  if (!file.writing()) check_storage(file, dataset.get(), path);
+  return dataset;
 }
 
 std::vector<hsize_t> shape_of(const File& file, const std::string& path) {
@@ -144,18 +185,13 @@ bool is_text(const File& file, const std::string& path) {
 }
 
 std::vector<std::string> dimension_names(const File& file, hid_t dataset, const std::string& path) {
-  std::vector<std::string> names(shape_of(file, dataset, path).size());
-  if (H5DSis_scale(dataset) > 0) {
-    if (!names.empty()) names[0] = path.substr(path.rfind('/') + 1);
+  const std::size_t rank = shape_of(file, dataset, path).size();
+  if (H5Aexists(dataset, "CLASS") > 0) { // a scale itself
+    std::vector<std::string> names(rank);
+    if (rank > 0) names[0] = path.substr(path.rfind('/') + 1);
     return names;
   }
-  for (unsigned i = 0; i < names.size(); ++i) {
-    if (H5DSget_num_scales(dataset, i) < 1) continue;
-    if (H5DSiterate_scales(dataset, i, nullptr, first_scale, &names[i]) < 0) {
-      file.fail(path, "dimensions cannot be read");
-    }
-  }
-  return names;
+  return first_scales(file, dataset, rank, path);
 }
 
 std::vector<double> read_doubles(const File& file, const std::string& path) {

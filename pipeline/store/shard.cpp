@@ -6,6 +6,7 @@
 #include "pipeline/store/figures_layout.hpp"
 #include "pipeline/store/layout.hpp"
 #include "pipeline/store/reader.hpp"
+#include "pipeline/store/self_contained.hpp"
 
 namespace boldmill::store {
 namespace {
@@ -76,6 +77,10 @@ void write_shard(const std::filesystem::path& path, const CohortHeader& header,
 }
 
 std::pair<CohortHeader, PersonRecord> read_shard(const std::filesystem::path& path) {
+  {
+    const Hdf5Lock lock;
+    check_links(File(path, File::Mode::read));
+  }
   const CohortReader reader(path);
   if (reader.n_rows() != 1) {
     throw Error(ErrorKind::input, path.string() + ": found " + std::to_string(reader.n_rows()) +

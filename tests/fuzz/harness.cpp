@@ -55,11 +55,13 @@ std::string file_bytes(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-void execute_or_abort(std::span<const std::uint8_t> bytes) {
+bool execute_or_abort(std::span<const std::uint8_t> bytes) {
   try {
     execute(bytes);
+    return true;
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::internal) return;
+    if (std::getenv("FUZZ_SAY")) std::fprintf(stderr, "%s\n", error.what());
+    if (error.kind() != ErrorKind::internal) return false;
     std::fprintf(stderr, "internal error on damaged input: %s\n", error.what());
     std::abort();
   } catch (const std::exception& error) {
@@ -72,7 +74,7 @@ void execute_or_abort(std::span<const std::uint8_t> bytes) {
 
 #ifdef BOLDMILL_LIBFUZZER
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  boldmill::fuzz::execute_or_abort({data, size});
+  static_cast<void>(boldmill::fuzz::execute_or_abort({data, size}));
   return 0;
 }
 #endif

@@ -22,7 +22,7 @@ void execute(std::span<const std::uint8_t> bytes);
 [[nodiscard]] std::string text_of(std::span<const std::uint8_t> bytes);
 [[nodiscard]] std::string file_bytes(const std::filesystem::path& path);
 
-// execute(), with everything but a refusal ending the program.
-void execute_or_abort(std::span<const std::uint8_t> bytes);
+// execute(), with everything but a refusal ending the program. Whether the bytes were accepted.
+bool execute_or_abort(std::span<const std::uint8_t> bytes);
 
 } // namespace boldmill::fuzz

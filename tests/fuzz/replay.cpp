@@ -65,9 +65,9 @@ void mutate(Bytes& bytes, const std::vector<std::string>& seeds, std::mt19937_64
   }
 }
 
-double seconds(std::span<const std::uint8_t> bytes) {
+double seconds(std::span<const std::uint8_t> bytes, long& n_accepted) {
   const auto begun = std::chrono::steady_clock::now();
-  boldmill::fuzz::execute_or_abort(bytes);
+  n_accepted += boldmill::fuzz::execute_or_abort(bytes) ? 1 : 0;
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
 
@@ -87,20 +87,22 @@ int main(int argc, char** argv) {
   }
   const long n = argc > 1 ? std::atol(argv[1]) : 1000;
   double slowest = 0.0;
-  for (const std::string& seed : seeds) slowest = std::max(slowest, seconds(bytes_of(seed)));
+  long n_accepted = 0;
+  for (const std::string& seed : seeds)
+    slowest = std::max(slowest, seconds(bytes_of(seed), n_accepted));
   for (int i = 2; i < argc; ++i) {
-    slowest = std::max(slowest, seconds(bytes_of(boldmill::fuzz::file_bytes(argv[i]))));
+    slowest = std::max(slowest, seconds(bytes_of(boldmill::fuzz::file_bytes(argv[i])), n_accepted));
   }
   std::mt19937_64 random(20240617);
   for (long i = 0; i < n; ++i) {
     Bytes bytes = bytes_of(seeds[below(random, seeds.size())]);
     mutate(bytes, seeds, random);
-    slowest = std::max(slowest, seconds(bytes));
+    slowest = std::max(slowest, seconds(bytes, n_accepted));
   }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  std::printf("%zu seeds, %ld mutations, slowest %.3f s, %ld MB\n", seeds.size(), n, slowest,
-              usage.ru_maxrss / 1000);
+  std::printf("%zu seeds, %ld mutations, %ld accepted, slowest %.3f s, %ld MB\n", seeds.size(), n,
+              n_accepted, slowest, usage.ru_maxrss / 1000);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return slowest > 20.0 * kMostSeconds ? 1 : 0; // sanitizers take their own time and memory
 #else
