@@ -27,6 +27,7 @@ struct CohortParams {
   std::string biotypes = "auto";
   int biotype_min_people = 40;
   bool published_chain = false;
+  std::string published_imputer = "forest";
   bool operator==(const CohortParams&) const = default;
 };
 template <class P, class F>
@@ -35,7 +36,8 @@ void for_each_field(P& params, F&& visit)
 {
   auto& [targets, site_column, age_column, sex_column, imputation, harmonization,
          harmonization_column, harmonization_covariates, harmonization_min_people, scores_from,
-         norms, norm_covariates, biotypes, biotype_min_people, published_chain] = params;
+         norms, norm_covariates, biotypes, biotype_min_people, published_chain, published_imputer] =
+      params;
   visit("targets", targets, "", "columns of participants.tsv to predict", Limits{});
   visit("site_column", site_column, "", "column with the site", Limits{});
   visit("age_column", age_column, "", "column with the age in years", Limits{});
@@ -47,8 +49,9 @@ void for_each_field(P& params, F&& visit)
   visit("harmonization", harmonization, "",
         "combat takes site or scanner out of scores and biotypes, and of the measures inside the "
         "folds of predictions; auto: of scores and biotypes only, where there are several sites "
-        "of harmonization_min_people; none",
-        Limits::one_of({"auto", "combat", "none"}));
+        "of harmonization_min_people; longitudinal: as auto, the scores with an intercept of every "
+        "person over his sessions; none",
+        Limits::one_of({"auto", "combat", "longitudinal", "none"}));
   visit("harmonization_column", harmonization_column, "",
         "column of scanners or sites that harmonisation acts on; empty: site_column", Limits{});
   visit("harmonization_covariates", harmonization_covariates, "",
@@ -79,6 +82,10 @@ void for_each_field(P& params, F&& visit)
         "the statistics of the published chain as well, with its quirks, under "
         "/cohort/published_chain",
         Limits{});
+  visit("published_imputer", published_imputer, "",
+        "predictions that donors of the published chain are matched by: random forests, as "
+        "published, or linear",
+        Limits::one_of({"forest", "linear"}));
 }
 
 // What group_statistics tests.

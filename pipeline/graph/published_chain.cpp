@@ -5,9 +5,9 @@
 #include <limits>
 
 #include "pipeline/graph/cohort_biotypes.hpp"
-#include "stages/cohort/biotypes.hpp"
-#include "stages/cohort/kernels/rank_tests.hpp"
-#include "stages/core/statistics.hpp"
+#include "pipeline/graph/published_tests.hpp"
+#include "pipeline/graph/table_columns.hpp"
+#include "stages/cohort/kernels/forest_imputation.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -17,20 +17,51 @@ constexpr const char* kPath = "published_chain";
 constexpr int kClusters = 6;
 using Text = std::vector<std::string>;
 
+constexpr int kSeedOfImputation = 12345;
+
+int donors_of(Eigen::Index n) {
+  return std::max(5, static_cast<int>(std::lround(0.01 * static_cast<double>(n))));
+}
+
+// Forests complete these rows and no others, so they are no step; a measure that a whole scanner
+// lacks is left out.
+cohort::Rows completed_by_forests(const cohort::Rows& rows, const Context& context) {
+  cohort::Rows out = rows;
+  const Eigen::MatrixXd x = cohort::impute_by_forests(
+      rows.x, rows.batch, {.donors = donors_of(rows.x.rows()), .seed = kSeedOfImputation}, context);
+  std::vector<Eigen::Index> kept;
+  out.names.clear();
+  for (Eigen::Index c = 0; c < x.cols(); ++c) {
+    if (x.col(c).array().isNaN().any()) continue;
+    kept.push_back(c);
+    out.names.push_back(rows.names[static_cast<std::size_t>(c)]);
+  }
+  out.x = x(Eigen::all, kept);
+  return out;
+}
+
 // Imputation inside scanners, patients and controls together; ComBat without covariates; z against
 // all controls; directions of an interaction averaged.
-std::vector<cohort::LearningStep> published_steps(const ChainTable& table,
-                                                  const taxonomy::Taxonomy& taxonomy) {
-  const int n = static_cast<int>(table.learners.size());
-  const int donors = std::max(5, static_cast<int>(std::lround(0.01 * n)));
-  std::vector<cohort::LearningStep> out{chained_imputation::step(
-      {.donors = donors, .iterations = 5, .min_batch = 5, .random_seed = 12345})};
-  if (table.batch.names.size() > 1) {
-    out.push_back(combat::step({.single_member = "location", .zero_spread = "keep"}));
+cohort::Rows published_rows(const ChainTable& table, const config::Config& config,
+                            const taxonomy::Taxonomy& taxonomy, const Context& context) {
+  cohort::Rows rows = table.rows.select(table.learners);
+  rows.covariates.resize(rows.x.rows(), 0);
+  rows.covariate_names.clear();
+  std::vector<cohort::LearningStep> steps;
+  if (config.cohort.published_imputer == "forest") {
+    rows = completed_by_forests(rows, context);
+  } else {
+    steps.push_back(chained_imputation::step({.donors = donors_of(rows.x.rows()),
+                                              .iterations = 5,
+                                              .min_batch = 5,
+                                              .random_seed = kSeedOfImputation}));
   }
-  out.push_back(standardisation::step({.reference = "controls", .min_controls = 2}));
-  out.push_back(features_step(taxonomy, 1.0));
-  return out;
+  if (table.batch.names.size() > 1) {
+    steps.push_back(combat::step({.single_member = "location", .zero_spread = "keep"}));
+  }
+  steps.push_back(standardisation::step({.reference = "controls", .min_controls = 2}));
+  steps.push_back(features_step(taxonomy, 1.0));
+  return cohort::fit_apply_steps(steps, rows).rows;
 }
 
 biotypes::Params published_params() {
@@ -40,13 +71,6 @@ biotypes::Params published_params() {
           .stability_nulls = 0,
           .p_value = "published",
           .random_seed = 123};
-}
-
-store::TableColumn numbers(const char* name, const char* what, const Eigen::VectorXd& values) {
-  return {name, what, false, {}, {values.begin(), values.end()}};
-}
-store::TableColumn texts(const char* name, const char* what, Text values) {
-  return {name, what, true, std::move(values), {}};
 }
 
 Eigen::VectorXd p_of(const biotypes::Outputs& out, const std::string& null) {
@@ -150,68 +174,21 @@ store::TableRecord beside(const biotypes::Outputs& out, const ChainTable& table,
            texts("corrected", "of the group stage", std::move(own))}};
 }
 
-// One-sample signed rank of each cluster against the median of the others, as if that were known.
-store::TableRecord symptoms_of(const store::ParticipantsTable& people, const ChainTable& table,
-                               const biotypes::Outputs& out, const std::vector<int>& label,
-                               const config::Config& config, const std::string& fitted_on) {
-  Text symptom;
-  std::vector<double> cluster, n, v, p, r, shift;
-  for (const std::string& name : config.associations.symptoms) {
-    const Text* column = column_of(people, name);
-    if (column == nullptr) continue;
-    const std::vector<double> values = store::as_numbers(*column);
-    for (int c = 0; c < out.chosen; ++c) {
-      std::vector<double> inside, outside;
-      for (std::size_t i = 0; i < label.size(); ++i) {
-        const double value = values[static_cast<std::size_t>(table.learners[i])];
-        if (label[i] >= 0 && !std::isnan(value))
-          (label[i] == c ? inside : outside).push_back(value);
-      }
-      if (inside.empty() || outside.empty()) continue;
-      const double mu = median(outside);
-      const cohort::SignedRank found = cohort::signed_rank(inside, mu);
-      symptom.push_back(name);
-      cluster.push_back(c);
-      n.push_back(found.n_present);
-      v.push_back(found.statistic);
-      p.push_back(found.p_value);
-      r.push_back(found.r);
-      shift.push_back(found.hodges_lehmann - mu);
-    }
-  }
-  store::TableRecord record{std::string(kPath) + "/symptoms",
-                            "symptom_test",
-                            "clusters against the median of the others taken as known, which is "
-                            "anticonservative; /cohort/group_statistics does without",
-                            fitted_on,
-                            {}};
-  if (symptom.empty()) return record;
-  record.columns = {texts("symptom", "column", std::move(symptom)),
-                    {"cluster", "as in people", false, {}, cluster},
-                    {"n", "people of the cluster", false, {}, n},
-                    {"V", "signed rank statistic", false, {}, v},
-                    {"p", "two-sided, as R's wilcox.test", false, {}, p},
-                    {"r", "z / sqrt(n)", false, {}, r},
-                    {"shift", "Hodges-Lehmann estimate less that median", false, {}, shift}};
-  return record;
-}
-
 } // namespace
 
 void add_published_chain(const store::CohortReader& reader, const ChainTable& table,
                          const config::Config& config, const taxonomy::Taxonomy& taxonomy,
                          store::CohortResults& results, const Context& context) {
   if (!config.cohort.published_chain) return;
+  biotypes::Inputs in;
   biotypes::Outputs out;
   std::vector<int> label;
   try {
-    const cohort::Rows rows = table.rows.select(table.learners);
-    const cohort::Rows done = cohort::fit_apply_steps(published_steps(table, taxonomy), rows).rows;
-    biotypes::Inputs in;
+    const cohort::Rows done = published_rows(table, config, taxonomy, context);
     in.x = done.x;
     in.features = done.names;
     for (Eigen::Index i = 0; i < in.x.rows(); ++i) { // controls are the reference, not clustered
-      if (rows.is_reference[static_cast<std::size_t>(i)] != 0) in.x.row(i).setConstant(kNaN);
+      if (done.is_reference[static_cast<std::size_t>(i)] != 0) in.x.row(i).setConstant(kNaN);
     }
     const auto group = score_of_features(taxonomy);
     for (const std::string& feature : in.features) {
@@ -246,8 +223,10 @@ void add_published_chain(const store::CohortReader& reader, const ChainTable& ta
        results.fitted_on,
        {texts("label", "cluster, numbered by first member", std::move(own)),
         texts("profile", "scores at least 0.5 SD from the healthy mean", std::move(profile))}});
-  auto symptoms = symptoms_of(reader.participants(), table, out, label, config, results.fitted_on);
-  if (!symptoms.columns.empty()) results.tables.push_back(std::move(symptoms));
+  const PublishedClusters clusters{in, out, kClusters, table.learners, label, results.fitted_on};
+  for (auto& record : published_tests(clusters, reader.participants(), config)) {
+    results.tables.push_back(std::move(record));
+  }
 }
 
 } // namespace boldmill::graph

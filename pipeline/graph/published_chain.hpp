@@ -6,9 +6,9 @@
 
 namespace boldmill::graph {
 
-// After add_biotypes: its results stand in the table `beside`. Departures from the published chain:
-// predictive mean matching with linear instead of random-forest predictions, and a measure that a
-// whole scanner lacks is left out where the published routine stops.
+// After add_biotypes: its results stand in the table `beside`. Departure from the published chain:
+// a measure that a whole scanner lacks is left out where the published routine stops. Random draws
+// (imputation, nulls, subsamples, halves) are ours.
 void add_published_chain(const store::CohortReader& reader, const ChainTable& table,
                          const config::Config& config, const taxonomy::Taxonomy& taxonomy,
                          store::CohortResults& results, const Context& context);

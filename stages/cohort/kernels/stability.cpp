@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "stages/cohort/kernels/distributions.hpp"
 #include "stages/core/parallel.hpp"
 #include "stages/core/random.hpp"
 
@@ -33,6 +34,33 @@ Eigen::MatrixXd centroids(const Eigen::MatrixXd& x, const std::vector<int>& labe
     count[label[i]] += 1.0;
   }
   return count.cwiseInverse().asDiagonal() * out;
+}
+
+// People of one part given to the clusters of another.
+struct Assigned {
+  Eigen::MatrixXd centre;    // k x p, unit profiles of the clusters
+  std::vector<int> label;    // of the people of the test part
+  Eigen::VectorXd profile_r; // k, of both parts' means; NaN: nobody came
+};
+Assigned assign(const Clustered& full, const std::vector<Eigen::Index>& training,
+                const std::vector<int>& training_label, const std::vector<Eigen::Index>& test,
+                int k) {
+  Assigned out;
+  const Eigen::MatrixXd x_test = full.x(test, Eigen::all);
+  out.centre = unit_rows(centroids(full.x(training, Eigen::all), training_label, k));
+  const Eigen::MatrixXd r = full.units(test, Eigen::all) * out.centre.transpose();
+  for (Eigen::Index i = 0; i < r.rows(); ++i) {
+    Eigen::Index best = 0;
+    r.row(i).maxCoeff(&best);
+    out.label.push_back(static_cast<int>(best));
+  }
+  const Eigen::MatrixXd there = unit_rows(centroids(x_test, out.label, k));
+  out.profile_r = out.centre.cwiseProduct(there).rowwise().sum();
+  return out;
+}
+
+Cuts cuts_of(const Clustered& full, const std::vector<Eigen::Index>& rows, int k_max) {
+  return cut(correlation_linkage(full.units(rows, Eigen::all)), k_max);
 }
 
 } // namespace
@@ -71,36 +99,37 @@ Eigen::MatrixXd resampling_agreement(const Clustered& full, const Resampling& re
 
 SplitAgreement split_agreement(const Clustered& full, const std::vector<Eigen::Index>& training,
                                const std::vector<Eigen::Index>& test) {
-  const auto cuts_of = [&](const std::vector<Eigen::Index>& rows) {
-    return cut(correlation_linkage(full.units(rows, Eigen::all)), full.range.k_max);
-  };
-  const Cuts own = cuts_of(training);
-  const Cuts alone = cuts_of(test);
-  const Eigen::MatrixXd x_training = full.x(training, Eigen::all);
-  const Eigen::MatrixXd x_test = full.x(test, Eigen::all);
-  const Eigen::MatrixXd units_test = full.units(test, Eigen::all);
+  const Cuts own = cuts_of(full, training, full.range.k_max);
+  const Cuts alone = cuts_of(full, test, full.range.k_max);
   SplitAgreement out{Eigen::VectorXd::Zero(full.range.size()),
                      Eigen::VectorXd::Zero(full.range.size())};
   for (int k = full.range.k_min; k <= full.range.k_max; ++k) {
-    const Eigen::MatrixXd centre = unit_rows(centroids(x_training, own.labels(k), k));
-    const Eigen::MatrixXd r = units_test * centre.transpose();
-    std::vector<int> label;
-    for (Eigen::Index i = 0; i < r.rows(); ++i) {
-      Eigen::Index best = 0;
-      r.row(i).maxCoeff(&best);
-      label.push_back(static_cast<int>(best));
-    }
-    const Eigen::MatrixXd there = unit_rows(centroids(x_test, label, k));
-    const Eigen::VectorXd profile = centre.cwiseProduct(there).rowwise().sum();
+    const Assigned found = assign(full, training, own.labels(k), test, k);
     double sum = 0.0;
     double count = 0.0;
-    for (const double value : profile) {
+    for (const double value : found.profile_r) {
       if (std::isnan(value)) continue;
       sum += value;
       count += 1.0;
     }
     out.profile_r[k - full.range.k_min] = sum / count;
-    out.ari[k - full.range.k_min] = adjusted_rand(label, alone.labels(k));
+    out.ari[k - full.range.k_min] = adjusted_rand(found.label, alone.labels(k));
+  }
+  return out;
+}
+
+std::vector<ProfileAgreement> profile_agreement(const Clustered& full,
+                                                const std::vector<Eigen::Index>& training,
+                                                const std::vector<Eigen::Index>& test, int k) {
+  const std::vector<int> own = cuts_of(full, training, k).labels(k);
+  const Assigned found = assign(full, training, own, test, k);
+  const double df = static_cast<double>(full.x.cols()) - 2.0;
+  std::vector<ProfileAgreement> out;
+  for (int c = 0; c < k; ++c) {
+    const double r = found.profile_r[c];
+    out.push_back({static_cast<int>(std::count(own.begin(), own.end(), c)),
+                   static_cast<int>(std::count(found.label.begin(), found.label.end(), c)), r,
+                   t_two_sided(r * std::sqrt(df / (1.0 - r * r)), df)});
   }
   return out;
 }

@@ -47,6 +47,15 @@ struct SplitAgreement {
 [[nodiscard]] SplitAgreement split_agreement(const Clustered& full,
                                              const std::vector<Eigen::Index>& training,
                                              const std::vector<Eigen::Index>& test);
+// A cluster of `training` beside the people of `test` that were given to it, as split_agreement.
+struct ProfileAgreement {
+  int n_training = 0, n_test = 0;
+  double r = 0.0;       // Pearson of the mean profiles, NaN: nobody was given to it
+  double p_value = 1.0; // of r as if the people had not been chosen for it: Student, p - 2
+};
+[[nodiscard]] std::vector<ProfileAgreement>
+profile_agreement(const Clustered& full, const std::vector<Eigen::Index>& training,
+                  const std::vector<Eigen::Index>& test, int k);
 // A random half (n / 2, rounded to even) and the rest, each in ascending order.
 struct Halves {
   std::vector<Eigen::Index> first, second;
