@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "pipeline/graph/cohort_chain.hpp"
+#include "pipeline/graph/session_harmonisation.hpp"
 #include "stages/cohort/kernels/association.hpp"
 
 namespace boldmill::graph {
@@ -164,7 +165,9 @@ void add_chain(const store::CohortReader& reader, const config::Config& config, 
                const Context& context) {
   const store::ParticipantsTable people = reader.participants();
   if (table.batch.names.size() > 1) add_site_association(people, table, config, results);
-  if (table.why_not.empty()) {
+  if (table.why_not.empty() && config.cohort.harmonization == "longitudinal") {
+    add_session_harmonisation(people, table, config, comparable.measures, results, context);
+  } else if (table.why_not.empty()) {
     try {
       const Harmonization learned{
           combat::fit(combat_inputs(table.rows.select(table.learners)), config.combat, context),
@@ -216,6 +219,10 @@ void harmonise_by(const store::ModelRecord& model, const store::CohortReader& re
         replace(all(row, c), filled, row, c, measures);
       }
     }
+    return;
+  }
+  if (const auto* sessions = find_group(model.learned, kSessionHarmonisation)) {
+    harmonise_sessions_by(*sessions, people, fd, measures);
     return;
   }
   const auto* found = find_group(model.learned, "harmonization");

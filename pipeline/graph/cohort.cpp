@@ -17,9 +17,11 @@
 #include "pipeline/graph/prediction.hpp"
 #include "pipeline/graph/published_chain.hpp"
 #include "pipeline/graph/review.hpp"
+#include "pipeline/graph/session_harmonisation.hpp"
 #include "pipeline/report/report.hpp"
 #include "pipeline/store/shard.hpp"
 #include "stages/cohort/biotypes.hpp"
+#include "stages/cohort/longitudinal_combat.hpp"
 #include "stages/core/part_name.hpp"
 #include "stages/functional/distortion.hpp"
 #include "stages/ppi/ppi.hpp"
@@ -172,6 +174,7 @@ std::vector<std::string> method_references(const store::CohortReader& cohort) {
     add(chained_imputation::kStage);
   }
   if (cohort.group("harmonization")) add(combat::kStage);
+  if (cohort.group(kSessionHarmonisation)) add(longitudinal_combat::kStage);
   if (cohort.group("norms")) add(normative_model::kStage);
   if (cohort.group("biotypes")) add(biotype_test::kStage);
   if (has_table("published_chain")) add(biotypes::kStage);
