@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "pipeline/graph/cohort_chain.hpp"
 #include "pipeline/graph/cohort_people.hpp"
 #include "pipeline/graph/cohort_terms.hpp"
 #include "pipeline/graph/prediction.hpp"
@@ -88,6 +89,18 @@ void read_arms(const config::TrialParams& trial, const store::ParticipantsTable&
   }
 }
 
+// Imputation as in the folds of predictions: chained where that is said, inside batches.
+void set_steps(const store::CohortReader& reader, const config::Config& config,
+               treatment::Inputs& in) {
+  if (config.cohort.imputation == "chained") {
+    in.rows.batch = chain_table(reader, in.rows.x, config).rows.batch;
+    in.steps = {chained_imputation::step(config.chained_imputation)};
+  } else {
+    in.steps = {imputation::step(config.imputation)};
+  }
+  in.steps.push_back(standardisation::step(config.standardisation));
+}
+
 } // namespace
 
 void add_group_statistics(const store::CohortReader& reader, const ComparableMeasures& comparable,
@@ -160,7 +173,7 @@ void add_treatment(const store::CohortReader& reader, const ComparableMeasures& 
   }
   in.rows.x = comparable.measures.table.value;
   in.rows.names = reader.header().measure;
-  in.steps = {imputation::step(config.imputation), standardisation::step(config.standardisation)};
+  set_steps(reader, config, in);
   const Tested tested = tested_of(config.associations.tested, reader, comparable, results);
   if (tested.y.size() > 0) {
     in.tested = tested.y;

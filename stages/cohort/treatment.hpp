@@ -36,7 +36,7 @@ inline constexpr std::array<std::string_view, 4> kReferences{
     "Athey 2021, Econometrica, doi:10.3982/ECTA15732",
     "Tozzi 2024, Nature Medicine, doi:10.1038/s41591-024-03057-9"};
 inline constexpr StageInfo kStage{.name = "treatment",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "outcomes by arm and biotype, interactions, and the "
                                              "value of treatment rules",
                                   .references = kReferences};
@@ -95,7 +95,8 @@ struct Inputs {
   std::vector<std::string> biotype_name;
   Eigen::MatrixXd tested; // N x m of interactions
   std::vector<std::string> tested_name;
-  std::vector<cohort::LearningStep> steps;   // of rows, and of baseline with covariates
+  // Of rows with baseline and covariates, and of these two alone; refitted in every training fold.
+  std::vector<cohort::LearningStep> steps;
   std::vector<std::array<int, 2>> contrasts; // pairs of arms; empty: all pairs inside studies
 };
 

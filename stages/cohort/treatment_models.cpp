@@ -32,6 +32,7 @@ cohort::Rows predictor_rows(const Inputs& in) {
   if (adjusting.x.cols() > 0) out.x.rightCols(adjusting.x.cols()) = adjusting.x;
   out.names = in.rows.names;
   out.names.insert(out.names.end(), adjusting.names.begin(), adjusting.names.end());
+  out.batch = in.rows.batch;
   return out;
 }
 
@@ -168,6 +169,7 @@ cohort::Rows adjusting_rows(const Inputs& in) {
   for (Eigen::Index c = 0; c < out.x.cols(); ++c) {
     out.names.push_back("adjusting_" + std::to_string(c));
   }
+  out.batch = in.rows.batch;
   return out;
 }
 

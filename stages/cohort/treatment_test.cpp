@@ -8,7 +8,10 @@
 #include <map>
 #include <sstream>
 
+#include "stages/cohort/chained_imputation.hpp"
+#include "stages/cohort/imputation.hpp"
 #include "stages/cohort/kernels/agreement.hpp"
+#include "stages/cohort/standardisation.hpp"
 #include "stages/cohort/test_data.hpp"
 #include "stages/cohort/treatment_simulation.hpp"
 
@@ -209,6 +212,44 @@ TEST(Treatment, HeldOutPeopleDoNotMoveTheirModels) {
   const Outputs after = run(in, {}, {});
   EXPECT_EQ(before.by_arm.row(person), after.by_arm.row(person));
   EXPECT_NE(before.by_arm, after.by_arm);
+}
+
+// Chained imputation inside the training folds: whatever becomes of a person leaves the models that
+// predict his fold as they were; a step learned on everybody is found by the same comparison.
+TEST(Treatment, ImputationOfHeldOutPeopleReachesNothing) {
+  Inputs in = simulated_study(120, 0.5, 5);
+  for (int i = 0; i < 120; ++i) in.rows.batch.push_back(i % 2);
+  for (int i = 0; i < 30; ++i) in.rows.x(4 * i + 1, i % 5) = kNaN;
+  in.steps = {chained_imputation::step({}), standardisation::step({})};
+  Inputs moved = in;
+  moved.rows.x.row(0).array() += 30.0;
+  const auto same_fold = [&](const Inputs& a, const Inputs& b) {
+    const Outputs before = run(a, {}, {}), after = run(b, {}, {});
+    bool same = true, all = true;
+    for (Eigen::Index i = 1; i < 120; ++i) {
+      const bool equal = before.by_arm.row(i) == after.by_arm.row(i);
+      if (before.fold[static_cast<std::size_t>(i)] == before.fold[0]) same = same && equal;
+      all = all && equal;
+    }
+    EXPECT_FALSE(all); // people of other folds learned from him
+    return same;
+  };
+  EXPECT_TRUE(same_fold(in, moved));
+  const auto leaky = [](Inputs study) {
+    const auto model = imputation::fit(study.rows.x, {});
+    study.steps.insert(study.steps.begin(),
+                       {"leak", [model](const cohort::Rows&) -> cohort::LearningStep::Apply {
+                          return [model](const cohort::Rows& rows) {
+                            cohort::Rows out = rows;
+                            const Eigen::Index own = model.fill.size();
+                            if (rows.x.cols() < own) return out; // baseline alone
+                            out.x.leftCols(own) = imputation::apply(model, rows.x.leftCols(own)).x;
+                            return out;
+                          };
+                        }});
+    return study;
+  };
+  EXPECT_FALSE(same_fold(leaky(in), leaky(moved)));
 }
 
 TEST(Treatment, SameBitsAtAnyThreadCount) {
