@@ -25,6 +25,14 @@ std::string harmonization_column(const config::Config& config) {
   return cohort.harmonization_column.empty() ? cohort.site_column : cohort.harmonization_column;
 }
 
+std::vector<Eigen::Index> measured_rows(const cohort::Rows& rows) {
+  std::vector<Eigen::Index> out;
+  for (Eigen::Index row = 0; row < rows.x.rows(); ++row) {
+    if (!rows.x.row(row).array().isNaN().all()) out.push_back(row);
+  }
+  return out;
+}
+
 // Why there is nothing to harmonise.
 std::string problem_of(const ChainTable& table, const config::Config& config) {
   const config::CohortParams& cohort = config.cohort;
@@ -33,8 +41,10 @@ std::string problem_of(const ChainTable& table, const config::Config& config) {
   if (std::find(outcomes.begin(), outcomes.end(), table.column) != outcomes.end()) {
     return "column " + table.column + " is a target: harmonisation would take it out";
   }
+  const auto counted =
+      cohort.harmonization == "longitudinal" ? measured_rows(table.rows) : table.learners;
   std::map<int, int> n;
-  for (const Eigen::Index row : table.learners) {
+  for (const Eigen::Index row : counted) {
     const int id = table.rows.batch.empty() ? -1 : table.rows.batch[static_cast<std::size_t>(row)];
     if (id >= 0) ++n[id];
   }
@@ -63,34 +73,23 @@ double mean_present(const cohort::Rows& rows, Eigen::Index covariate) {
   return n > 0 ? sum / n : 0.0;
 }
 
-// Batches of harmonisation travel as the last covariate, for folds are made by site; people who
-// lack a covariate get the mean of the training rows.
-cohort::LearningStep batches_from_covariates() {
-  return {"batches", [](const cohort::Rows& training) -> cohort::LearningStep::Apply {
-            const Eigen::Index last = training.covariates.cols() - 1;
-            Eigen::VectorXd centre(last);
-            for (Eigen::Index q = 0; q < last; ++q) centre[q] = mean_present(training, q);
-            return [centre, last](const cohort::Rows& rows) {
+std::vector<double> centre_of(const cohort::Rows& training) {
+  std::vector<double> out;
+  for (Eigen::Index q = 0; q < training.covariates.cols(); ++q) {
+    out.push_back(mean_present(training, q));
+  }
+  return out;
+}
+
+// People who lack a covariate get the mean of the training rows.
+cohort::LearningStep complete_covariates() {
+  return {"covariates", [](const cohort::Rows& training) -> cohort::LearningStep::Apply {
+            return [centre = centre_of(training)](const cohort::Rows& rows) {
               cohort::Rows out = rows;
-              out.batch.clear();
-              for (const double id : rows.covariates.col(last)) {
-                out.batch.push_back(static_cast<int>(id));
-              }
-              out.covariates = rows.covariates.leftCols(last);
-              for (Eigen::Index q = 0; q < last; ++q) {
-                for (double& value : out.covariates.col(q)) {
-                  if (std::isnan(value)) value = centre[q];
-                }
-              }
-              out.covariate_names.pop_back();
+              fill_covariates(centre, out);
               return out;
             };
           }};
-}
-
-// Whether folds need batches and covariates.
-bool travels(const ChainChoice& choice) {
-  return choice.combat || choice.filling == Filling::chained;
 }
 
 } // namespace
@@ -152,17 +151,12 @@ PredictionSteps prediction_steps(const ChainTable& table, const store::CohortRea
   out.choice = chain_choice(table, config, 0);
   if (config.cohort.imputation != "chained") out.choice.filling = Filling::centre;
   out.choice.combat = out.choice.combat && config.cohort.harmonization == "combat";
-  if (travels(out.choice)) {
-    const Eigen::MatrixXd own =
+  if (out.choice.combat || out.choice.filling == Filling::chained) rows.batch = table.rows.batch;
+  if (out.choice.combat) {
+    rows.covariates =
         encode(table.covariates, reader.participants(), mean_fd_of_rows(reader), false);
-    rows.covariates.resize(own.rows(), own.cols() + 1);
-    rows.covariates.leftCols(own.cols()) = own;
-    for (Eigen::Index i = 0; i < own.rows(); ++i) {
-      rows.covariates(i, own.cols()) = table.rows.batch[static_cast<std::size_t>(i)];
-    }
     rows.covariate_names = table.rows.covariate_names;
-    rows.covariate_names.emplace_back("batch of harmonisation");
-    out.steps.push_back(batches_from_covariates());
+    out.steps.push_back(complete_covariates());
   }
   for (auto& step : chain_steps(out.choice, config)) out.steps.push_back(std::move(step));
   out.steps.push_back(standardisation::step(config.standardisation));
@@ -171,17 +165,12 @@ PredictionSteps prediction_steps(const ChainTable& table, const store::CohortRea
 
 LearnedChain learn_in_fold(const cohort::Rows& training, const ChainChoice& choice,
                            const config::Config& config) {
-  if (!travels(choice)) return learn_chain(training, choice, config);
+  if (!choice.combat) return learn_chain(training, choice, config);
   ChainChoice own = choice;
-  for (std::size_t q = 0; q < own.covariates.centre.size(); ++q) {
-    own.covariates.centre[q] = mean_present(training, static_cast<Eigen::Index>(q));
-  }
-  return learn_chain(batches_from_covariates().fit(training)(training), own, config);
-}
-
-cohort::Rows apply_in_fold(const LearnedChain& chain, const cohort::Rows& rows,
-                           const ChainChoice& choice) {
-  return apply_chain(chain, travels(choice) ? batches_from_covariates().fit(rows)(rows) : rows);
+  own.covariates.centre = centre_of(training);
+  cohort::Rows rows = training;
+  fill_covariates(own.covariates.centre, rows);
+  return learn_chain(rows, own, config);
 }
 
 } // namespace boldmill::graph

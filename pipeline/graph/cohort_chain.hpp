@@ -37,13 +37,9 @@ struct PredictionSteps {
 [[nodiscard]] PredictionSteps prediction_steps(const ChainTable& table,
                                                const store::CohortReader& reader,
                                                const config::Config& config, cohort::Rows& rows);
-// The chain that these steps learn from training rows.
+// The chain that these steps learn from training rows; the centre of their covariates is in it.
 [[nodiscard]] LearnedChain learn_in_fold(const cohort::Rows& training, const ChainChoice& choice,
                                          const config::Config& config);
-// `rows`: those the chain was learned from, never others: holes in covariates get the mean of
-// `rows`.
-[[nodiscard]] cohort::Rows apply_in_fold(const LearnedChain& chain, const cohort::Rows& rows,
-                                         const ChainChoice& choice);
 
 // Measures that scores are made of, and what was learned on the way: /cohort/harmonization,
 // /cohort/site_association, /circuits/{completed,imputed}. Sets table.why_not when ComBat cannot be

@@ -7,9 +7,11 @@
 #include "pipeline/graph/cohort.hpp"
 #include "pipeline/graph/cohort_biotypes.hpp"
 #include "pipeline/graph/frozen_model.hpp"
+#include "pipeline/graph/session_harmonisation.hpp"
 #include "pipeline/store/example_cohort.hpp"
 #include "pipeline/store/shard.hpp"
 #include "pipeline/store/test_folder.hpp"
+#include "stages/cohort/longitudinal_combat.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill::graph {
@@ -87,7 +89,7 @@ protected:
     request.out = folder_.path() / name;
     fs::create_directories(request.out);
     for (const auto& one : people) {
-      request.shards.push_back(request.out / (one.participant_id + ".h5"));
+      request.shards.push_back(request.out / (one.participant_id + one.session_id + ".h5"));
       store::write_shard(request.shards.back(), header_, one);
     }
     return run_cohort(request, config_, six_measures(), {});
@@ -235,13 +237,13 @@ TEST_F(CohortChain, WhatAFoldLearnsComesFromItsTrainingRows) {
     const ChainTable table = chain_table(reader, rows.x, config_);
     EXPECT_EQ(table.why_not, "");
     const auto steps = prediction_steps(table, reader, config_, rows);
-    ASSERT_EQ(steps.steps.size(), 4U); // batches, imputation, ComBat, standardisation
+    ASSERT_EQ(steps.steps.size(), 4U); // covariates, imputation, ComBat, standardisation
     const auto own = rows.select(training);
     by_steps.push_back(cohort::fit_apply_steps(steps.steps, own).rows.x);
     const LearnedChain chain = learn_in_fold(own, steps.choice, config_);
-    by_chain.push_back(apply_in_fold(chain, own, steps.choice).x);
+    by_chain.push_back(apply_chain(chain, own).x);
     const LearnedChain all = learn_in_fold(rows.select(everybody), steps.choice, config_);
-    leaky.push_back(apply_in_fold(all, own, steps.choice).x);
+    leaky.push_back(apply_chain(all, own).x);
   }
   expect_same(by_steps[0], by_steps[1]);
   expect_same(by_chain[0], by_chain[1]);
@@ -249,6 +251,129 @@ TEST_F(CohortChain, WhatAFoldLearnsComesFromItsTrainingRows) {
   // The frozen chain and the steps are the same fit.
   const auto scale = standardisation::fit(by_chain[0], {}, config_.standardisation);
   expect_same(standardisation::apply(scale, by_chain[0]), by_steps[0]);
+}
+
+// Who lacks a covariate gets the training rows' centre, alone as among others.
+TEST_F(CohortChain, CentresOfCovariatesTravelInTheChain) {
+  config_.cohort.targets = {"outcome"};
+  config_.cohort.harmonization = "combat";
+  (void)group("out", people(0, 80));
+  const store::CohortReader reader(file("out"));
+  cohort::Rows rows;
+  rows.x = reader.measures().table.value;
+  rows.names = header_.measure;
+  const ChainTable table = chain_table(reader, rows.x, config_);
+  const auto steps = prediction_steps(table, reader, config_, rows);
+  std::vector<Eigen::Index> training;
+  for (Eigen::Index i = 0; i < 60; ++i) training.push_back(i);
+  const LearnedChain chain = learn_in_fold(rows.select(training), steps.choice, config_);
+  double age = 0.0, n = 0.0;
+  for (Eigen::Index i = 0; i < 60; ++i) {
+    if (i % 11 == 5) continue;
+    age += 20.0 + static_cast<double>(i * 7 % 40);
+    n += 1.0;
+  }
+  EXPECT_NEAR(chain.harmonization->covariates.centre[0], age / n, 1e-12);
+  const Eigen::MatrixXd together = apply_chain(chain, rows).x;
+  ASSERT_TRUE(std::isnan(rows.covariates(71, 0)));
+  expect_same(apply_chain(chain, rows.select({71})).x, together.row(71));
+}
+
+// ComBat by name where a fold's training rows have one person of a scanner: nothing is predicted,
+// and the reason names the fold.
+TEST_F(CohortChain, AFoldTooSmallForHarmonisationIsNamed) {
+  config_.cohort.targets = {"outcome"};
+  config_.cohort.harmonization = "combat";
+  auto few = people(0, 24, 1e9, "a");
+  for (std::size_t i = 22; i < 24; ++i) few[i].columns["site"] = "b";
+  const auto summary = group("out", few);
+  ASSERT_FALSE(is_done(summary, "predictions/outcome"));
+  for (const auto& item : summary.not_done) {
+    if (item.analysis != "predictions/outcome") continue;
+    EXPECT_NE(item.reason.find("outer fold "), std::string::npos) << item.reason;
+    EXPECT_NE(item.reason.find("training rows): combat: 1 of 2 batches hold one person"),
+              std::string::npos)
+        << item.reason;
+  }
+  config_.combat.single_member = "location"; // the declared way out
+  const auto adjusted = group("adjusted", few);
+  for (const auto& item : adjusted.not_done) {
+    EXPECT_EQ(item.reason.find("hold one person"), std::string::npos) << item.reason;
+  }
+}
+
+// Two sessions of each person, the second at the other site: batches go, people stay as they are
+// apart, and the model file says the same of them.
+TEST_F(CohortChain, SessionsAreHarmonisedWithAnInterceptOfEachPerson) {
+  config_.cohort.harmonization = "longitudinal";
+  config_.cohort.harmonization_covariates = {};
+  config_.cohort.biotypes = "none";
+  std::vector<store::PersonRecord> sessions;
+  for (int p = 0; p < 40; ++p) {
+    Random random(stream_seed(8, "person", std::to_string(p)));
+    std::vector<double> own;
+    for (int m = 0; m < kMeasures; ++m) own.push_back(2.0 * random.normal());
+    for (int s = 0; s < 2; ++s) {
+      const bool b = (p + s) % 2 == 1;
+      auto one = person(p, b ? "b" : "a", 0.0);
+      one.session_id = s == 0 ? "ses-1" : "ses-2";
+      for (std::size_t m = 0; m < kMeasures; ++m) {
+        const double value = own[m] + 0.5 * random.normal();
+        one.measures[m].value = b ? 6.0 + value + 0.5 * random.normal() : value;
+      }
+      sessions.push_back(std::move(one));
+    }
+  }
+  const auto summary = group("out", sessions);
+  EXPECT_TRUE(is_done(summary, kSessionHarmonisation));
+  const store::CohortReader reader(file("out"));
+  const auto learned = reader.group(kSessionHarmonisation);
+  ASSERT_TRUE(learned);
+  EXPECT_EQ(learned->fitted_on, "whole_cohort");
+  // The stage on the same table, by itself.
+  longitudinal_combat::Inputs in;
+  const auto table = reader.participants();
+  in.x = reader.measures().table.value;
+  in.batch = levels_of(*column_of(table, "site")).number;
+  in.person = levels_of(table.participant_id).number;
+  in.covariates.resize(80, 0);
+  const auto model = longitudinal_combat::fit(in, {}, {});
+  for (Eigen::Index m = 0; m < kMeasures; ++m) {
+    EXPECT_EQ(learned->array("location").number[static_cast<std::size_t>(m)], model.location(m, 0));
+    EXPECT_EQ(learned->array("between_people").number[static_cast<std::size_t>(m)], model.ratio[m]);
+  }
+  // Sites differ by 6 and people by SD 2 before; scores are in SD of the healthy people.
+  const auto scores = reader.scores();
+  ASSERT_TRUE(scores);
+  double between_sites = 0.0, inside = 0.0;
+  for (Eigen::Index i = 0; i < 80; i += 2) {
+    const double change = scores->value(i + 1, 0) - scores->value(i, 0);
+    between_sites += (in.batch[static_cast<std::size_t>(i)] == 0 ? change : -change) / 40.0;
+    inside += change * change / 40.0;
+  }
+  EXPECT_NEAR(between_sites, 0.0, 0.1);
+  EXPECT_LT(inside, 0.5); // of a variance of 1 between people, twice
+  const auto frozen = store::read_model(folder_.path() / "out" / "model.h5");
+  const auto scored = scored_by(frozen, reader, config_, six_measures());
+  expect_same(scored.scores.value, scores->value);
+  expect_same(scored.scores.se, scores->se);
+  // A site it does not know is refused, row by row.
+  (void)group("new", CohortChain::people(80, 84, 1e9, "north"));
+  const store::CohortReader fresh(file("new"));
+  const auto refused = scored_by(frozen, fresh, config_, six_measures());
+  EXPECT_TRUE(std::isnan(refused.scores.value(0, 0)));
+}
+
+TEST_F(CohortChain, StudiesAreLeftOutByTheirColumn) {
+  config_.cohort.targets = {"outcome"};
+  config_.cohort.biotypes = "none";
+  config_.prediction.cv = "leave_study_out";
+  config_.trial.study = "site";
+  const auto summary = group("out", people(0, 60));
+  ASSERT_TRUE(is_done(summary, "predictions/outcome"));
+  const auto found = store::CohortReader(file("out")).predictions();
+  ASSERT_EQ(found.size(), 1U);
+  for (Eigen::Index i = 0; i < 60; ++i) EXPECT_EQ(found[0].fold(0, i), i % 2) << i;
 }
 
 TEST_F(CohortChain, ATargetIsNeverACovariateOfHarmonisation) {
@@ -279,8 +404,12 @@ TEST_F(CohortChain, AFewPeopleGetReasonsAndNothingElse) {
 
 TEST_F(CohortChain, ThePublishedChainStandsBesideTheCorrectedOne) {
   config_.cohort.published_chain = true;
-  config_.associations.symptoms = {"outcome"};
-  (void)group("out", people(0, 90));
+  config_.associations.symptoms = {"outcome", "late"};
+  config_.trial.study = "site";
+  header_.participant_columns.emplace_back("late");
+  auto everybody = people(0, 90);
+  for (std::size_t i = 0; i < 90; ++i) everybody[i].columns["late"] = i % 5 < 2 ? "1" : "0";
+  (void)group("out", everybody);
   const store::CohortReader reader(file("out"));
   const auto tables = reader.result_tables();
   const auto& k = column(tables, "published_chain/statistics", "k").number;
@@ -289,6 +418,28 @@ TEST_F(CohortChain, ThePublishedChainStandsBesideTheCorrectedOne) {
   const auto& label = column(tables, "published_chain/people", "label").text;
   for (std::size_t i = 0; i < label.size(); ++i) EXPECT_EQ(label[i].empty(), i / 2 % 2 == 0) << i;
   EXPECT_EQ(column(tables, "published_chain/symptoms", "p").number.size(), 6U);
+  EXPECT_EQ(column(tables, "published_chain/two_valued", "p").number.size(), 6U);
+  // A half and both studies, each with six clusters; people are those clustered.
+  const auto& split = column(tables, "published_chain/splits", "split").text;
+  ASSERT_EQ(split.size(), 18U);
+  EXPECT_EQ(split[6], "without a");
+  const auto& n_test = column(tables, "published_chain/splits", "n_test").number;
+  double rest = 0.0, of_a = 0.0, patients = 0.0, in_a = 0.0;
+  for (std::size_t c = 0; c < 6; ++c) {
+    rest += n_test[c];
+    of_a += n_test[6 + c];
+  }
+  for (std::size_t i = 0; i < label.size(); ++i) {
+    if (label[i].empty()) continue;
+    patients += 1.0;
+    in_a += i % 2 == 0 ? 1.0 : 0.0;
+  }
+  EXPECT_EQ(rest, patients - std::nearbyint(0.5 * patients));
+  EXPECT_EQ(of_a, in_a);
+  // Sites are the studies here, so they stand once; controls are not among the people.
+  const auto& category = column(tables, "published_chain/categories", "column").text;
+  EXPECT_EQ(category, (std::vector<std::string>{"sex", "site"}));
+  EXPECT_EQ(column(tables, "published_chain/categories", "n").number[0], patients);
 }
 
 } // namespace

@@ -7,6 +7,7 @@
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
+#include "pipeline/graph/table_columns.hpp"
 #include "stages/cohort/kernels/conformal.hpp"
 #include "stages/core/joined.hpp"
 
@@ -156,10 +157,6 @@ std::string new_places_of(const store::ModelRecord& model, const store::Particip
   return joined(found, ", ");
 }
 
-store::TableColumn numbers(std::string name, std::string what, std::size_t n) {
-  return {std::move(name), std::move(what), false, {}, std::vector<double>(n, kNaN)};
-}
-
 } // namespace
 
 std::string steps_path(std::size_t prediction) {
@@ -178,7 +175,7 @@ std::optional<Frozen> freeze(const std::string& target, const Text& class_name,
   const cohort::Rows training = inputs.rows.select(rows);
   frozen.chain = learn_in_fold(training, choice, config);
   model.has_steps = frozen.chain.completion || frozen.chain.harmonization;
-  const cohort::Rows filled = apply_in_fold(frozen.chain, training, choice);
+  const cohort::Rows filled = apply_chain(frozen.chain, training);
   const auto scale = standardisation::fit(filled.x, filled.is_reference, config.standardisation);
   model.column = filled.names;
   if (model.column != out.feature_names) return std::nullopt;
@@ -251,19 +248,20 @@ std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
     const Eigen::MatrixXd inputs =
         columns_of(one, chain_from(model.learned, steps_path(index)), model, reader, measures);
     const bool classes = !one.class_name.empty();
+    const std::vector<double> unknown(n, kNaN);
     std::vector<store::TableColumn> columns;
     if (classes) {
       for (const std::string& name : one.class_name) {
-        columns.push_back(numbers("probability_" + name, "of this class", n));
-        columns.push_back(numbers("set_" + name, "1: in the conformal set", n));
+        columns.push_back(numbers("probability_" + name, "of this class", unknown));
+        columns.push_back(numbers("set_" + name, "1: in the conformal set", unknown));
       }
-      columns.push_back(numbers("margin", "difference of the probabilities", n));
+      columns.push_back(numbers("margin", "difference of the probabilities", unknown));
     } else {
-      columns.push_back(numbers("prediction", "of " + one.target, n));
-      columns.push_back(numbers("lower", "conformal interval", n));
-      columns.push_back(numbers("upper", "conformal interval", n));
+      columns.push_back(numbers("prediction", "of " + one.target, unknown));
+      columns.push_back(numbers("lower", "conformal interval", unknown));
+      columns.push_back(numbers("upper", "conformal interval", unknown));
     }
-    columns.push_back(numbers("abstain", "1: the number is not to be used", n));
+    columns.push_back(numbers("abstain", "1: the number is not to be used", unknown));
     store::TableColumn why{"abstain_reason", "why", true, Text(n), {}};
     store::TableColumn place{"new_place",
                              "site or scanner that the training cohort lacks: no coverage is "

@@ -1,6 +1,7 @@
 #include "pipeline/graph/frozen_model.hpp"
 
 #include <gtest/gtest.h>
+#include <hdf5.h>
 
 #include <cmath>
 
@@ -9,6 +10,7 @@
 #include "pipeline/graph/prediction.hpp"
 #include "pipeline/store/example_cohort.hpp"
 #include "pipeline/store/merge.hpp"
+#include "pipeline/store/netcdf.hpp"
 #include "pipeline/store/shard.hpp"
 #include "pipeline/store/test_folder.hpp"
 #include "stages/core/random.hpp"
@@ -161,6 +163,47 @@ TEST_F(FrozenModel, HoldsNothingOfThePeople) {
   const fs::path path = folder_.path() / "model.h5";
   store::write_model(path, model_);
   EXPECT_EQ(folder_.bytes("model.h5").find("sub-"), std::string::npos);
+}
+
+// A model file as format 1 had it: nothing learned, no word of steps.
+void make_format(const fs::path& path, std::int32_t version) {
+  const store::Hdf5Lock lock;
+  const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  const hid_t attribute = H5Aopen_by_name(file, "/", "format_version", H5P_DEFAULT, H5P_DEFAULT);
+  ASSERT_GE(H5Awrite(attribute, H5T_NATIVE_INT32, &version), 0);
+  H5Aclose(attribute);
+  for (const char* target : {"/predictions/score", "/predictions/class"}) {
+    ASSERT_GE(H5Adelete_by_name(file, target, "steps", H5P_DEFAULT), 0) << target;
+  }
+  ASSERT_EQ(H5Lexists(file, "/learned", H5P_DEFAULT), 0);
+  ASSERT_GE(H5Fclose(file), 0);
+}
+
+TEST_F(FrozenModel, ReadsFormat1AndRefusesFormatsToCome) {
+  ASSERT_TRUE(model_.learned.empty());
+  const store::CohortReader reader(file_);
+  const auto expected = scored_by(model_, reader, config_, six_measures());
+  const fs::path path = folder_.path() / "model.h5";
+  store::write_model(path, model_);
+  make_format(path, 1);
+  const auto scored = scored_by(store::read_model(path), reader, config_, six_measures());
+  ASSERT_EQ(scored.tables.size(), expected.tables.size());
+  const auto& before = column(expected.tables, "scored/score", "prediction").number;
+  const auto& after = column(scored.tables, "scored/score", "prediction").number;
+  for (std::size_t row = 0; row < before.size(); ++row) {
+    EXPECT_EQ(std::isnan(before[row]), std::isnan(after[row])) << row;
+    if (std::isnan(before[row])) continue;
+    EXPECT_EQ(before[row], after[row]) << row;
+  }
+  store::write_model(path, model_);
+  make_format(path, 3);
+  try {
+    (void)store::read_model(path);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("found 3, expected 1 to 2"), std::string::npos)
+        << error.what();
+  }
 }
 
 TEST_F(FrozenModel, RefusesAnotherDefinitionVersionOrFile) {

@@ -1,6 +1,7 @@
 #include "pipeline/graph/learned_chain.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <set>
 
@@ -73,6 +74,14 @@ LearnedChain learn_chain(const cohort::Rows& training, const ChainChoice& choice
   return out;
 }
 
+void fill_covariates(const std::vector<double>& centre, cohort::Rows& rows) {
+  for (Eigen::Index q = 0; q < rows.covariates.cols(); ++q) {
+    for (double& value : rows.covariates.col(q)) {
+      if (std::isnan(value)) value = centre.at(static_cast<std::size_t>(q));
+    }
+  }
+}
+
 cohort::Rows apply_chain(const LearnedChain& chain, const cohort::Rows& rows) {
   cohort::Rows out = rows;
   if (chain.completion) {
@@ -91,6 +100,7 @@ cohort::Rows apply_chain(const LearnedChain& chain, const cohort::Rows& rows) {
     }
     const bool refuse = model.params.unseen == "error";
     model.params.unseen = "unchanged"; // no row sees another, so nothing adapts
+    fill_covariates(chain.harmonization->covariates.centre, out);
     out.x = combat::apply(model, combat_inputs(out), Context{});
     for (Eigen::Index row = 0; refuse && row < out.x.rows(); ++row) {
       const auto& known = model.batches;

@@ -27,7 +27,10 @@ struct ChainChoice {
 // Throws input: what ComBat throws.
 [[nodiscard]] LearnedChain learn_chain(const cohort::Rows& training, const ChainChoice& choice,
                                        const config::Config& config);
-// Rows with batches and covariates of the same meaning as in training.
+// Puts centre[q] where covariate q is missing.
+void fill_covariates(const std::vector<double>& centre, cohort::Rows& rows);
+// Rows with batches and covariates of the same meaning as in training; a missing covariate is the
+// chain's centre.
 [[nodiscard]] cohort::Rows apply_chain(const LearnedChain& chain, const cohort::Rows& rows);
 // Batches and covariates of new people as the chain knows them.
 [[nodiscard]] cohort::Rows rows_for(const LearnedChain& chain,

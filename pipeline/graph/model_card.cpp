@@ -227,7 +227,7 @@ Json model_of(const CardInputs& card) {
   out["predictors"] = card.out.feature_names;
   out["learning_steps"] = Json::array();
   for (const auto& step : card.inputs.steps) {
-    if (step.name != "batches") out["learning_steps"].push_back(step.name);
+    if (step.name != "covariates") out["learning_steps"].push_back(step.name);
   }
   out["learning_steps"].push_back(prediction.model);
   out["fitted_inside_folds"] = true;

@@ -73,7 +73,10 @@ public:
     inputs_.person = levels_of(people_.participant_id).number;
     if (const Text* site = column_of(people_, config.cohort.site_column)) {
       const auto [levels, number] = levels_of(*site);
-      if (levels.size() > 1) inputs_.rows.batch = number;
+      if (levels.size() > 1) inputs_.site = number;
+    }
+    if (const Text* study = column_of(people_, config.trial.study)) {
+      inputs_.study = levels_of(*study).number;
     }
     mean_fd_ = mean_fd_of_rows(reader);
     const ChainTable table = chain_table(reader, inputs_.rows.x, config);
@@ -164,7 +167,7 @@ private:
       list.push_back({name, std::move(x)});
     }
     const Text* site = predictor(config_.cohort.site_column);
-    if (site != nullptr && !inputs_.rows.batch.empty()) {
+    if (site != nullptr && !inputs_.site.empty()) {
       const auto levels = levels_of(*site);
       list.push_back({"site", one_hot(levels.number, levels.names.size())});
     }

@@ -6,9 +6,9 @@
 
 #include "stages/cohort/kernels/baseline_model.hpp"
 #include "stages/cohort/kernels/cross_validation.hpp"
+#include "stages/cohort/kernels/fold_errors.hpp"
 #include "stages/cohort/prediction_problem.hpp"
 #include "stages/cohort/prediction_report.hpp"
-#include "stages/core/parallel.hpp"
 #include "stages/core/planned_threads.hpp"
 #include "stages/core/random.hpp"
 
@@ -68,19 +68,20 @@ void permutation_test(const Problem& problem, const Params& params,
   out.p_value = out.increment.p_value = kNaN;
   out.permutation_kind = "none";
   if (params.n_permutations == 0 || std::isnan(observed.alone)) return;
-  const bool within = params.permute_within_site && !problem.sample.rows.batch.empty();
+  const bool within = params.permute_within_site && !problem.site.empty();
   out.permutation_kind = within ? "within_site" : "any_signal";
   std::vector<Scores> null(static_cast<std::size_t>(params.n_permutations));
-  parallel_blocks(context, null.size(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t b = begin; b < end; ++b) {
-      cohort::Sample sample = problem.sample;
-      sample.rows.x =
-          problem.sample.rows.x(shuffled(problem, within, static_cast<int>(b)), Eigen::all);
-      const auto held_out =
-          cohort::cross_validate(problem.learner, sample, problem.splits[0], problem.seed, context);
-      null[b] = scores_of(problem, baseline, held_out.models, held_out.prediction, held_out.eta);
-      context.advance();
+  cohort::each_in_order(context, null.size(), [&](std::size_t b) {
+    const auto order = shuffled(problem, within, static_cast<int>(b));
+    cohort::Sample sample = problem.sample;
+    sample.rows.x = problem.sample.rows.x(order, Eigen::all);
+    for (std::size_t i = 0; i < sample.rows.batch.size(); ++i) {
+      sample.rows.batch[i] = problem.sample.rows.batch[static_cast<std::size_t>(order[i])];
     }
+    const auto held_out =
+        cohort::cross_validate(problem.learner, sample, problem.splits[0], problem.seed, context);
+    null[b] = scores_of(problem, baseline, held_out.models, held_out.prediction, held_out.eta);
+    context.advance();
   });
   for (const Scores& scores : null) out.null.push_back(scores.alone);
   out.p_value = p_value(out.null, observed.alone);

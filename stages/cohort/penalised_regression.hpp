@@ -27,15 +27,16 @@
 
 namespace boldmill::penalised_regression {
 
-inline constexpr std::array<std::string_view, 6> kReferences{
+inline constexpr std::array<std::string_view, 7> kReferences{
     "Friedman 2010, Journal of Statistical Software, doi:10.18637/jss.v033.i01",
     "Nadeau 2003, Machine Learning, doi:10.1023/A:1024068626366",
+    "DeLong 1988, Biometrics, doi:10.2307/2531595",
     "Vovk 2015, Annals of Mathematics and Artificial Intelligence, doi:10.1007/s10472-013-9368-4",
     "Dunn 2022, Journal of the American Statistical Association, doi:10.1080/01621459.2022.2060112",
     "Shen 2017, Nature Protocols, doi:10.1038/nprot.2016.178",
     "DerSimonian 1986, Controlled Clinical Trials, doi:10.1016/0197-2456(86)90046-2"};
 inline constexpr StageInfo kStage{.name = "penalised_regression",
-                                  .version = 3,
+                                  .version = 4,
                                   .summary =
                                       "cross-validated prediction of a target by linear models",
                                   .references = kReferences};
@@ -117,6 +118,8 @@ struct Grouping {
 struct Inputs {
   cohort::Rows rows;      // N raw measures; a column missing for everyone is left out
   Eigen::VectorXd target; // N, NaN missing: predicted when measures are there, never learned from
+  std::vector<int> site;  // N, -1 missing: left out by leave_site_out, kept by permutations; empty:
+                          // unknown. rows.batch is what harmonisation takes out, whatever that is
   // N, rows of one person share a fold; empty: rows are people. With leave_site_out nobody may have
   // rows at several sites, and rows without a site are predicted, never learned from.
   std::vector<int> person;
@@ -130,7 +133,8 @@ struct Inputs {
 struct Metric {
   std::string name;                // "r", "R2", "MAE" or "AUC", "balanced_accuracy", "Brier"
   double value = 0.0;              // of the pooled out-of-fold predictions, mean over repeats
-  double lower = 0.0, upper = 0.0; // 95 %, NaN with fewer than four usable folds
+  double lower = 0.0, upper = 0.0; // 95 %, NaN with fewer than four usable folds; of the AUC over
+                                   // repeats: see kernels/cross_validated_auc
   std::vector<double> baseline;    // the same metric of each baseline, in Outputs::baseline_names
 };
 // What the model adds to all baselines together, in the primary metric of the first repeat.

@@ -9,6 +9,7 @@
 
 #include "stages/cohort/combat.hpp"
 #include "stages/cohort/kernels/cross_validation.hpp"
+#include "stages/cohort/prediction_problem.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill::penalised_regression {
@@ -179,7 +180,7 @@ TEST(PenalisedRegression, SiteAloneIsNotSignal) {
   Eigen::MatrixXd site(120, 1);
   for (Eigen::Index i = 0; i < 120; ++i) {
     const int s = static_cast<int>(i % 4);
-    in.rows.batch.push_back(s);
+    in.site.push_back(s);
     site(i, 0) = s;
     in.target[i] += 2.0 * s;
     in.rows.x(i, 0) += 2.0 * s;
@@ -264,16 +265,92 @@ TEST(PenalisedRegression, CountsPeopleOfAClassNotTheirRows) {
   EXPECT_NE(run(in, quick(), {}).not_done.find("4 people in the smaller class"), std::string::npos);
 }
 
+// Rows change places inside a cell of site and scanner, over all with the scanner they came from.
+TEST(PenalisedRegression, ImagingChangesPlacesInsideSiteAndBatch) {
+  Inputs in = simulated(60, 0.0, 31);
+  for (int i = 0; i < 60; ++i) {
+    in.site.push_back(i % 2);
+    in.rows.batch.push_back(i % 6);
+  }
+  Problem problem;
+  Outputs out;
+  const auto steps = default_steps();
+  make_problem(in, quick(), steps, problem, out);
+  int moved = 0;
+  for (int b = 0; b < 20; ++b) {
+    const auto within = shuffled(problem, true, b), free = shuffled(problem, false, b);
+    for (std::size_t i = 0; i < 60; ++i) {
+      EXPECT_EQ(within[i] % 6, static_cast<Eigen::Index>(i % 6));
+      moved += free[i] % 6 != static_cast<Eigen::Index>(i % 6) ? 1 : 0;
+    }
+    EXPECT_EQ(std::set<Eigen::Index>(within.begin(), within.end()).size(), 60U);
+  }
+  EXPECT_GT(moved, 800); // of 1,200, five in six by chance
+}
+
+// Two scanners a site, outcome and measures both differ between scanners, ComBat by scanner: inside
+// scanners there is nothing, and p says so.
+TEST(PenalisedRegression, AScannerThatHarmonisationTakesOutIsNotSignal) {
+  Params params = quick();
+  params.n_repeats = 1;
+  params.n_lambdas = 4;
+  params.alphas = {0.0};
+  params.n_permutations = 19;
+  int small = 0, below_half = 0;
+  constexpr int kCohorts = 60;
+  for (int c = 0; c < kCohorts; ++c) {
+    Inputs in = simulated(48, 0.0, 900 + static_cast<std::uint64_t>(c));
+    for (Eigen::Index i = 0; i < 48; ++i) {
+      const int scanner = static_cast<int>(i % 4);
+      in.site.push_back(scanner / 2);
+      in.rows.batch.push_back(scanner);
+      in.target[i] += 2.0 * scanner;
+      in.rows.x.row(i).array() += 1.5 * scanner;
+    }
+    in.steps = default_steps();
+    in.steps.insert(in.steps.begin(), combat::step({.single_member = "location"}));
+    const double p = run(in, params, {}).p_value;
+    small += p <= 0.05 ? 1 : 0;
+    below_half += p <= 0.5 ? 1 : 0;
+  }
+  // 99.9 % binomial intervals of 5 % and of 50 % in 60.
+  EXPECT_LE(small, 10);
+  EXPECT_GE(below_half, 18);
+  EXPECT_LE(below_half, 42);
+}
+
+TEST(PenalisedRegression, AFoldThatAStepCannotLearnFromIsNamed) {
+  Inputs in = simulated(40, 1.0, 32);
+  for (int i = 0; i < 40; ++i) in.rows.batch.push_back(i < 2 ? 0 : 1);
+  in.steps = default_steps();
+  in.steps.insert(in.steps.begin(), combat::step({}));
+  const auto message = [&] {
+    try {
+      (void)run(in, quick(), {});
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::input);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const std::string many = message();
+  EXPECT_EQ(many.find("outer fold "), 0U) << many;
+  EXPECT_NE(many.find("training rows): combat: 1 of 2 batches hold one person"), std::string::npos)
+      << many;
+  const tbb::global_control one(tbb::global_control::max_allowed_parallelism, 1);
+  EXPECT_EQ(message(), many); // the first in order, not in time
+}
+
 TEST(PenalisedRegression, LeaveSiteOutNeverTrainsOnThePeopleItTests) {
   Inputs in = simulated(80, 1.0, 15);
   Params params = quick();
   params.cv = "leave_site_out";
   for (int i = 0; i < 80; ++i) {
     in.person.push_back(i / 2);
-    in.rows.batch.push_back(i / 2 % 3);
+    in.site.push_back(i / 2 % 3);
   }
   EXPECT_EQ(run(in, params, {}).not_done, "");
-  in.rows.batch[7] = 2; // the second visit of person 3, whose first was at site 0
+  in.site[7] = 2; // the second visit of person 3, whose first was at site 0
   EXPECT_NE(run(in, params, {}).not_done.find("1 people were seen at several sites"),
             std::string::npos);
 }
@@ -282,7 +359,7 @@ TEST(PenalisedRegression, LeaveSiteOutDoesNotLearnFromRowsWithoutASite) {
   Inputs in = simulated(80, 1.0, 16);
   Params params = quick();
   params.cv = "leave_site_out";
-  for (int i = 0; i < 80; ++i) in.rows.batch.push_back(i < 10 ? -1 : i % 2);
+  for (int i = 0; i < 80; ++i) in.site.push_back(i < 10 ? -1 : i % 2);
   const Outputs before = run(in, params, {});
   EXPECT_EQ(before.n_used, 70);
   EXPECT_EQ(before.fold(0, 3), -1);
@@ -337,11 +414,11 @@ TEST(PenalisedRegression, AnOutcomeTiedToTheSiteFoolsNeitherTestNorNewSite) {
     Grouping sites{"site", {"0", "1", "2", "3"}, {}};
     for (Eigen::Index i = 0; i < 48; ++i) {
       const int s = static_cast<int>(i % 4);
-      in.rows.batch.push_back(s);
+      in.site.push_back(s);
       in.target[i] += 2.0 * s;
       in.rows.x(i, 0) += 2.0 * s;
     }
-    sites.level = in.rows.batch;
+    sites.level = in.site;
     in.groupings = {sites};
     const double p = run(in, params, {}).p_value;
     small += p <= 0.05 ? 1 : 0;
@@ -420,14 +497,14 @@ TEST(PenalisedRegression, ContributionsAddUpToThePrediction) {
 
 TEST(PenalisedRegression, SaysForWhomIntervalsHold) {
   Inputs in = simulated(110, 1.0, 25);
-  for (int i = 0; i < 110; ++i) in.rows.batch.push_back(i % 11);
+  for (int i = 0; i < 110; ++i) in.site.push_back(i % 11);
   Params params = quick();
   EXPECT_NE(run(in, params, {}).guarantee.find("a new site: none"), std::string::npos);
   params.cv = "leave_site_out";
   const Outputs many = run(in, params, {});
   EXPECT_EQ(many.guarantee, "people of a new site or study like those seen");
   EXPECT_TRUE(std::isfinite(many.upper[0]));
-  for (int& site : in.rows.batch) site %= 5;
+  for (int& site : in.site) site %= 5;
   EXPECT_EQ(run(in, params, {}).guarantee,
             "no guarantee: 4 calibrating sites or studies, needed 9");
 }
@@ -476,10 +553,10 @@ TEST(PenalisedRegression, BadInputHasARule) {
   EXPECT_EQ(copies.fold.col(11), copies.fold.col(40));
 
   in = simulated(60, 1.0, 27); // one site of one person, and one of one class only
-  for (int i = 0; i < 60; ++i) in.rows.batch.push_back(i == 0 ? 0 : i < 20 ? 1 : 2);
+  for (int i = 0; i < 60; ++i) in.site.push_back(i == 0 ? 0 : i < 20 ? 1 : 2);
   in.target = (in.target.array() > 0).select(Eigen::VectorXd::Constant(60, 1.0), 0.0);
   for (int i = 1; i < 20; ++i) in.target[i] = 1.0;
-  in.groupings = {{"site", {"one", "same", "mixed"}, in.rows.batch}};
+  in.groupings = {{"site", {"one", "same", "mixed"}, in.site}};
   params.cv = "leave_site_out";
   const Outputs sites = run(in, params, {});
   EXPECT_EQ(sites.not_done, "");
@@ -526,7 +603,7 @@ TEST(PenalisedRegression, SaysWhyItIsNotDone) {
   Params by_site = quick();
   by_site.cv = "leave_site_out";
   EXPECT_NE(reason(in, by_site).find("two sites"), std::string::npos);
-  in.rows.batch.assign(40, 1);
+  in.site.assign(40, 1);
   EXPECT_NE(reason(in, by_site).find("two sites"), std::string::npos);
 }
 

@@ -1,6 +1,7 @@
 #include "stages/cohort/prediction_problem.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -122,7 +123,7 @@ void set_learner(const Params& params, const std::vector<cohort::LearningStep>& 
 
 // Site or study of each input row, empty when unknown.
 const std::vector<int>& groups_to_leave_out(const Inputs& inputs, const Params& params) {
-  return params.cv == "leave_study_out" ? inputs.study : inputs.rows.batch;
+  return params.cv == "leave_study_out" ? inputs.study : inputs.site;
 }
 
 // Rows with a target and a measure and, where a site or study is left out, one that is known: a row
@@ -143,8 +144,8 @@ void check_sizes(const Inputs& inputs) {
   const auto n = static_cast<std::size_t>(inputs.rows.x.rows());
   const auto fits = [n](std::size_t size) { return size == 0 || size == n; };
   bool fine = static_cast<std::size_t>(inputs.target.size()) == n && fits(inputs.person.size()) &&
-              fits(inputs.study.size()) && fits(inputs.rows.batch.size()) &&
-              fits(inputs.rows.is_reference.size());
+              fits(inputs.study.size()) && fits(inputs.site.size()) &&
+              fits(inputs.rows.batch.size()) && fits(inputs.rows.is_reference.size());
   for (const Baseline& b : inputs.baselines)
     fine = fine && static_cast<std::size_t>(b.x.rows()) == n;
   if (!fine) throw Error(ErrorKind::internal, "penalised_regression: inputs of unequal length");
@@ -188,6 +189,7 @@ void make_problem(const Inputs& inputs, const Params& params,
   for (const Eigen::Index row : problem.used) {
     const std::vector<int>& group = groups_to_leave_out(inputs, params);
     if (!group.empty()) problem.left_out_by.push_back(group[static_cast<std::size_t>(row)]);
+    if (!inputs.site.empty()) problem.site.push_back(inputs.site[static_cast<std::size_t>(row)]);
   }
   set_learner(params, steps, problem);
   out.not_done = refusal(problem, params);
@@ -200,12 +202,15 @@ std::vector<Eigen::Index> shuffled(const Problem& problem, bool within_site, int
   for (std::size_t row = 0; row < n; ++row) {
     rows_of_person[problem.sample.person[row]].push_back(static_cast<Eigen::Index>(row));
   }
-  // People who may change places: the same sites, visit by visit, or as many visits.
-  std::map<std::vector<int>, std::vector<const std::vector<Eigen::Index>*>> alike;
+  // People who may change places: the same sites and batches, visit by visit, or as many visits.
+  const std::vector<int>& batch = problem.sample.rows.batch;
+  std::map<std::vector<std::array<int, 2>>, std::vector<const std::vector<Eigen::Index>*>> alike;
   for (const auto& [person, rows] : rows_of_person) {
-    std::vector<int> key;
+    std::vector<std::array<int, 2>> key;
     for (const Eigen::Index row : rows) {
-      key.push_back(within_site ? problem.sample.rows.batch[static_cast<std::size_t>(row)] : 0);
+      const auto at = static_cast<std::size_t>(row);
+      key.push_back(
+          {within_site ? problem.site[at] : 0, within_site && !batch.empty() ? batch[at] : 0});
     }
     alike[key].push_back(&rows);
   }

@@ -15,6 +15,7 @@ struct Problem {
   std::vector<Eigen::Index> used; // rows of the input with a target and a measure
   cohort::Sample sample;          // persons numbered, copies of a person joined
   std::vector<int> left_out_by;   // site or study of a row of the sample, for leave_*_out
+  std::vector<int> site;          // of a row of the sample, empty: unknown
   cohort::Learner learner;
   cohort::LearningStep recode;       // of model biotypes
   std::vector<cohort::Split> splits; // one per repeat
@@ -28,7 +29,8 @@ void check_sizes(const Inputs& inputs);
 void make_problem(const Inputs& inputs, const Params& params,
                   const std::vector<cohort::LearningStep>& steps, Problem& problem, Outputs& out);
 
-// Imaging rows shuffled among people with as many rows, inside their site or over all.
+// Imaging rows, each with its batch, shuffled among people with as many rows: inside the same site
+// and batch, or over all.
 [[nodiscard]] std::vector<Eigen::Index> shuffled(const Problem& problem, bool within_site,
                                                  int permutation);
 

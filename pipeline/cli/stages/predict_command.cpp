@@ -206,6 +206,7 @@ void add_harmonisation(const Options& options, const bids::Table& table,
                                       "harmonisation");
   }
   CovariateColumns covariates = covariate_columns(table, options.harmonise_covariates);
+  inputs.rows.batch = inputs.site;
   inputs.rows.covariates = std::move(covariates.x);
   inputs.rows.covariate_names = std::move(covariates.names);
   inputs.steps = prediction::default_steps();
@@ -215,7 +216,7 @@ void add_harmonisation(const Options& options, const bids::Table& table,
 
 void report_site(const Options& options, const prediction::Inputs& inputs) {
   if (options.site.empty()) return;
-  const auto found = cohort::group_outcome(inputs.rows.batch, inputs.target);
+  const auto found = cohort::group_outcome(inputs.site, inputs.target);
   std::cerr << "association of " << options.site << " with " << options.target
             << ": share of variance between sites " << found.value << ", p " << found.p_value
             << ", n " << found.n << '\n';
@@ -230,7 +231,7 @@ prediction::Inputs read_inputs(const Options& options, const bids::Table& table)
   inputs.rows.x = table.matrix(inputs.rows.names);
   inputs.target = target_of(table, options.target);
   if (!options.site.empty()) {
-    inputs.rows.batch = known_levels(table, options.site);
+    inputs.site = known_levels(table, options.site);
     inputs.groupings.push_back(grouping_of(table, options.site, true));
     inputs.groupings.back().name = "site";
     inputs.baselines.push_back({"site", baseline_columns(table, {options.site})});

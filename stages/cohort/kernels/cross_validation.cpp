@@ -6,8 +6,9 @@
 #include <limits>
 
 #include "stages/cohort/kernels/baseline_model.hpp"
+#include "stages/cohort/kernels/cross_validated_auc.hpp"
+#include "stages/cohort/kernels/fold_errors.hpp"
 #include "stages/cohort/kernels/metrics.hpp"
-#include "stages/core/parallel.hpp"
 #include "stages/core/statistics.hpp"
 
 namespace boldmill::cohort {
@@ -91,23 +92,31 @@ Eigen::VectorXd baseline_predictions(Family family, const Sample& sample, const 
   return 1.0 / (1.0 + (-eta.array()).exp());
 }
 
+// Models of different penalties on one scale; 0 where the training rows' do not vary.
+Eigen::VectorXd standard_score(const Trained& model, const Eigen::VectorXd& eta) {
+  const Eigen::ArrayXd about = eta.array() - model.center;
+  return about * (model.spread > 0.0 ? 1.0 / model.spread : 0.0);
+}
+
 } // namespace
 
 HeldOut cross_validate(const Learner& learner, const Sample& sample, const Split& split,
                        std::uint64_t seed, const Context& context) {
   const Eigen::VectorXd missing = Eigen::VectorXd::Constant(sample.y.size(), kNaN);
-  HeldOut out{missing, missing, missing,
+  HeldOut out{missing, missing, missing, missing,
               std::vector<Trained>(static_cast<std::size_t>(split.n_folds))};
-  parallel_blocks(context, out.models.size(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t f = begin; f < end; ++f) {
-      const int fold = static_cast<int>(f);
-      const FoldRows rows = rows_of(split, fold);
+  each_in_order(context, out.models.size(), [&](std::size_t f) {
+    const int fold = static_cast<int>(f);
+    const FoldRows rows = rows_of(split, fold);
+    const auto n_training = static_cast<Eigen::Index>(rows.training.size());
+    in_fold("outer", fold, split.n_folds, n_training, [&] {
       out.models[f] = train(learner, sample.select(rows.training), fold_seed(seed, fold));
       const Predicted predicted = predict(out.models[f], sample.rows.select(rows.test));
       out.prediction(rows.test) = predicted.value;
       out.eta(rows.test) = predicted.eta;
+      out.score(rows.test) = standard_score(out.models[f], predicted.eta);
       out.relative_distance(rows.test) = predicted.distance / out.models[f].largest_distance;
-    }
+    });
   });
   return out;
 }
@@ -117,18 +126,18 @@ RepeatedPredictions repeated_cross_validation(const Learner& learner, const Samp
                                               const Context& context) {
   const Eigen::Index n = sample.y.size();
   std::vector<HeldOut> by_repeat(splits.size());
-  parallel_blocks(context, splits.size(), 1, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t r = begin; r < end; ++r) {
-      by_repeat[r] = cross_validate(learner, sample, splits[r], seed, context);
-    }
+  each_in_order(context, splits.size(), [&](std::size_t r) {
+    by_repeat[r] = cross_validate(learner, sample, splits[r], seed, context);
   });
   RepeatedPredictions out;
   const auto n_repeats = static_cast<Eigen::Index>(splits.size());
   out.by_repeat.resize(n, n_repeats);
   out.base.resize(n, n_repeats);
+  out.score.resize(n, n_repeats);
   for (std::size_t r = 0; r < splits.size(); ++r) {
     const auto column = static_cast<Eigen::Index>(r);
     out.by_repeat.col(column) = by_repeat[r].prediction;
+    out.score.col(column) = by_repeat[r].score;
     for (Eigen::Index row = 0; row < n; ++row) {
       const auto fold = static_cast<std::size_t>(splits[r].fold[static_cast<std::size_t>(row)]);
       out.base(row, column) = by_repeat[r].models[fold].base;
@@ -182,6 +191,13 @@ Evaluation evaluate(Family family, const Sample& sample, const std::vector<Split
     if (std::isnan(spread.half_width[m])) metric.lower = metric.upper = kNaN;
     for (const auto& values : baseline_value) metric.baseline.push_back(values[m]);
     out.metrics.push_back(std::move(metric));
+  }
+  if (family == Family::binomial && splits.size() > 1) {
+    const CrossValidatedAuc auc =
+        cross_validated_auc(sample.y, held_out.score, splits, sample.person);
+    out.metrics.front().lower = auc.lower;
+    out.metrics.front().upper = auc.upper;
+    out.interval_method += "; AUC: placements and instability of repeated k-fold (METHOD.md)";
   }
   return out;
 }

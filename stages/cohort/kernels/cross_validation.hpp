@@ -15,6 +15,7 @@ namespace boldmill::cohort {
 struct HeldOut {
   Eigen::VectorXd prediction;        // n
   Eigen::VectorXd eta;               // n, b0 + X b
+  Eigen::VectorXd score;             // n, eta in SD of the training rows' about their mean
   Eigen::VectorXd relative_distance; // n, of the row over the largest of its training rows
   std::vector<Trained> models;       // one per fold
 };
@@ -25,6 +26,7 @@ struct HeldOut {
 struct RepeatedPredictions {
   Eigen::MatrixXd by_repeat;         // n x repeats
   Eigen::MatrixXd base;              // n x repeats, the training mean
+  Eigen::MatrixXd score;             // n x repeats, HeldOut::score
   Eigen::VectorXd mean_prediction;   // n
   Eigen::VectorXd first_eta;         // n, of the first repeat
   Eigen::VectorXd relative_distance; // n, of the first repeat

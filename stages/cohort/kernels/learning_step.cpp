@@ -18,12 +18,15 @@ Rows Rows::select(const std::vector<Eigen::Index>& rows) const {
   return out;
 }
 
-FittedRows fit_apply_steps(const std::vector<LearningStep>& steps, Rows training) {
-  FittedRows out{{}, std::move(training)};
+FittedRows fit_apply_steps(const std::vector<LearningStep>& steps, const Rows& training) {
+  FittedRows out;
+  const Rows* now = &training; // the first step makes the only copy
   for (const LearningStep& step : steps) {
-    out.steps.push_back(step.fit(out.rows));
-    out.rows = out.steps.back()(out.rows);
+    out.steps.push_back(step.fit(*now));
+    out.rows = out.steps.back()(*now);
+    now = &out.rows;
   }
+  if (steps.empty()) out.rows = training;
   return out;
 }
 
@@ -31,9 +34,14 @@ FittedSteps fit_steps(const std::vector<LearningStep>& steps, const Rows& traini
   return fit_apply_steps(steps, training).steps;
 }
 
-Rows apply_steps(const FittedSteps& steps, Rows rows) {
-  for (const auto& apply : steps) rows = apply(rows);
-  return rows;
+Rows apply_steps(const FittedSteps& steps, const Rows& rows) {
+  Rows out;
+  const Rows* now = &rows;
+  for (const auto& apply : steps) {
+    out = apply(*now);
+    now = &out;
+  }
+  return steps.empty() ? rows : out;
 }
 
 } // namespace boldmill::cohort

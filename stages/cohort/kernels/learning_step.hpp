@@ -37,7 +37,8 @@ struct FittedRows {
   FittedSteps steps;
   Rows rows;
 };
-[[nodiscard]] FittedRows fit_apply_steps(const std::vector<LearningStep>& steps, Rows training);
-[[nodiscard]] Rows apply_steps(const FittedSteps& steps, Rows rows);
+[[nodiscard]] FittedRows fit_apply_steps(const std::vector<LearningStep>& steps,
+                                         const Rows& training);
+[[nodiscard]] Rows apply_steps(const FittedSteps& steps, const Rows& rows);
 
 } // namespace boldmill::cohort

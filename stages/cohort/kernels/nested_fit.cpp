@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "stages/cohort/kernels/connectome_model.hpp"
+#include "stages/cohort/kernels/fold_errors.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill::cohort {
@@ -156,9 +157,9 @@ Trained train(const Learner& learner, const Sample& training, std::uint64_t seed
       (split.fold[row] == fold ? out : in).push_back(static_cast<Eigen::Index>(row));
     }
     const Sample fitting = training.select(in);
-    if (!out.empty() && has_two_values(fitting.y)) {
-      hold_out(learner, fitting, training.select(out), out, grid);
-    }
+    if (out.empty() || !has_two_values(fitting.y)) continue;
+    in_fold("inner", fold, split.n_folds, fitting.y.size(),
+            [&] { hold_out(learner, fitting, training.select(out), out, grid); });
   }
   std::size_t best_mixing = 0;
   Eigen::Index best_value = 0; // the first of equals: the larger penalty
@@ -182,6 +183,11 @@ Trained train(const Learner& learner, const Sample& training, std::uint64_t seed
   ElasticNetProblem problem(prepared.x, training.y, fitted_family(learner));
   model.fit = fit_path(learner, problem, prepared.x, training.y, model.alpha, values).back();
   if (learner.model == Model::svm) calibrate(training.y, model);
+  const Eigen::VectorXd eta = elastic_net_predict(prepared.x, model.fit, Family::gaussian);
+  model.center = eta.mean();
+  if (!model.fit.beta.isZero(0.0)) {
+    model.spread = std::sqrt((eta.array() - model.center).square().mean());
+  }
   model.usable = true;
   return model;
 }

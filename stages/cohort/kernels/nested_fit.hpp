@@ -46,11 +46,12 @@ struct Trained {
   ElasticNetFit fit;
   Family family = Family::gaussian;
   double alpha = 0.0;
-  double lambda = 0.0;            // of connectome the threshold
-  std::vector<std::string> names; // of the columns the steps leave
-  double largest_distance = 0.0;  // root mean square of a training row's inputs, the largest
-  double base = 0.0;              // mean of the training target
-  bool usable = false;            // false: one class only, or no column left
+  double lambda = 0.0;               // of connectome the threshold
+  std::vector<std::string> names;    // of the columns the steps leave
+  double largest_distance = 0.0;     // root mean square of a training row's inputs, the largest
+  double base = 0.0;                 // mean of the training target
+  double center = 0.0, spread = 0.0; // mean and SD of b0 + X b over the training rows
+  bool usable = false;               // false: one class only, or no column left
   // The chosen model's b0 + X b of each training row while its inner fold was held out.
   Eigen::VectorXd inner_eta;
 };
