@@ -160,8 +160,9 @@ std::vector<cohort::BatchStatistics> batch_statistics(const Inputs& training, co
         if (id == model.batches[b]) own.push_back(z[static_cast<Eigen::Index>(i)]);
       }
       if (own.empty()) continue;
-      const Eigen::Map<const Eigen::ArrayXd> values(own.data(),
-                                                    static_cast<Eigen::Index>(own.size()));
+      // A copy: sums over memory of any alignment would differ in their last bits between runs.
+      const Eigen::ArrayXd values =
+          Eigen::Map<const Eigen::ArrayXd>(own.data(), static_cast<Eigen::Index>(own.size()));
       out[b].location[c] = values.mean();
       out[b].sum_of_squares[c] = (values - values.mean()).square().sum();
       out[b].count[c] = static_cast<double>(own.size());

@@ -18,7 +18,7 @@ inline constexpr std::array<std::string_view, 2> kReferences{
     "Beer 2020, NeuroImage, doi:10.1016/j.neuroimage.2020.117129",
     "Johnson 2007, Biostatistics, doi:10.1093/biostatistics/kxj037"};
 inline constexpr StageInfo kStage{.name = "longitudinal_combat",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "location and scale of batches taken out, with a "
                                              "random intercept of every person",
                                   .references = kReferences};
