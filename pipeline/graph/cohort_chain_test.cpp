@@ -284,6 +284,7 @@ TEST_F(CohortChain, CentresOfCovariatesTravelInTheChain) {
 TEST_F(CohortChain, AFoldTooSmallForHarmonisationIsNamed) {
   config_.cohort.targets = {"outcome"};
   config_.cohort.harmonization = "combat";
+  config_.combat.single_member = "error";
   auto few = people(0, 24, 1e9, "a");
   for (std::size_t i = 22; i < 24; ++i) few[i].columns["site"] = "b";
   const auto summary = group("out", few);
@@ -295,10 +296,25 @@ TEST_F(CohortChain, AFoldTooSmallForHarmonisationIsNamed) {
               std::string::npos)
         << item.reason;
   }
-  config_.combat.single_member = "location"; // the declared way out
-  const auto adjusted = group("adjusted", few);
-  for (const auto& item : adjusted.not_done) {
-    EXPECT_EQ(item.reason.find("hold one person"), std::string::npos) << item.reason;
+  config_.combat.single_member = "location"; // the declared way out, and the default
+  config_.cohort.harmonization_covariates = {};
+  EXPECT_TRUE(is_done(group("adjusted", few), "predictions/outcome"));
+}
+
+// Ten people of two sites: four are left in an inner fold, too few for the priors of two sites.
+TEST_F(CohortChain, AFoldTooSmallForPriorsIsNamed) {
+  config_.cohort.targets = {"outcome"};
+  config_.cohort.harmonization = "combat";
+  config_.prediction.min_people = 6;
+  config_.prediction.n_folds = 3;
+  const auto summary = group("out", people(0, 10));
+  ASSERT_FALSE(is_done(summary, "predictions/outcome"));
+  for (const auto& item : summary.not_done) {
+    if (item.analysis != "predictions/outcome") continue;
+    EXPECT_NE(
+        item.reason.find("inner fold 1 of 5 (4 training rows): combat: the columns of a batch"),
+        std::string::npos)
+        << item.reason;
   }
 }
 
