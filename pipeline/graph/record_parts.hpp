@@ -1,4 +1,5 @@
 // Parts of records that several kinds of models have; internal to the files of records.
+// learned_records.cpp has its own of them so far.
 #pragma once
 
 #include "pipeline/config/sections.hpp"
