@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
+#include <memory>
 #include <system_error>
 
 #include "stages/core/part_name.hpp"
@@ -17,13 +18,39 @@ namespace {
 
 constexpr std::string_view kMagic = "boldmill-cache-1\n";
 
-std::string digest(std::string_view bytes) {
-  std::array<unsigned char, 32> out{};
-  unsigned int size = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, EVP_sha256(), nullptr) != 1) {
-    throw Error(ErrorKind::internal, "sha256 is not available");
+constexpr std::size_t kDigestBytes = 32;
+constexpr std::size_t kBlockBytes = std::size_t{1} << 16U;
+
+// SHA-256 of what is added, piece by piece.
+class Digest {
+public:
+  Digest() : state_(EVP_MD_CTX_new()) {
+    expect(state_ != nullptr && EVP_DigestInit_ex(state_.get(), EVP_sha256(), nullptr) == 1);
   }
-  return {reinterpret_cast<const char*>(out.data()), out.size()};
+  void add(std::string_view bytes) {
+    expect(EVP_DigestUpdate(state_.get(), bytes.data(), bytes.size()) == 1);
+  }
+  [[nodiscard]] std::string value() {
+    std::array<unsigned char, kDigestBytes> out{};
+    unsigned int size = 0;
+    expect(EVP_DigestFinal_ex(state_.get(), out.data(), &size) == 1);
+    return {reinterpret_cast<const char*>(out.data()), out.size()};
+  }
+
+private:
+  static void expect(bool done) {
+    if (!done) throw Error(ErrorKind::internal, "sha256 is not available");
+  }
+  struct Free {
+    void operator()(EVP_MD_CTX* state) const { EVP_MD_CTX_free(state); }
+  };
+  std::unique_ptr<EVP_MD_CTX, Free> state_;
+};
+
+std::string digest(std::string_view bytes) {
+  Digest sum;
+  sum.add(bytes);
+  return sum.value();
 }
 
 [[noreturn]] void disk_error(const fs::path& path, std::string_view what, int code) {
@@ -109,16 +136,32 @@ Cache::Cache(fs::path directory) : directory_(std::move(directory)) {
 
 fs::path Cache::path_of(const std::string& key) const { return directory_ / (key + ".est"); }
 
+bool Cache::has(const std::string& key) const {
+  if (directory_.empty()) return false;
+  std::ifstream file(path_of(key), std::ios::binary);
+  std::string block(kMagic.size() + kDigestBytes, '\0');
+  file.read(block.data(), static_cast<std::streamsize>(block.size()));
+  if (!file || !block.starts_with(kMagic)) return false;
+  const std::string stored = block.substr(kMagic.size());
+  Digest sum;
+  block.resize(kBlockBytes);
+  do {
+    file.read(block.data(), static_cast<std::streamsize>(block.size()));
+    sum.add({block.data(), static_cast<std::size_t>(file.gcount())});
+  } while (file);
+  return file.eof() && sum.value() == stored;
+}
+
 std::optional<std::string> Cache::load(const std::string& key) const {
   if (directory_.empty()) return std::nullopt;
   std::ifstream file(path_of(key), std::ios::binary);
   if (!file) return std::nullopt;
   std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (bytes.size() < kMagic.size() + 32 || bytes.compare(0, kMagic.size(), kMagic) != 0) {
+  if (bytes.size() < kMagic.size() + kDigestBytes || bytes.compare(0, kMagic.size(), kMagic) != 0) {
     return std::nullopt;
   }
-  const std::string stored = bytes.substr(kMagic.size(), 32);
-  bytes.erase(0, kMagic.size() + 32);
+  const std::string stored = bytes.substr(kMagic.size(), kDigestBytes);
+  bytes.erase(0, kMagic.size() + kDigestBytes);
   if (digest(bytes) != stored) return std::nullopt;
   return bytes;
 }

@@ -35,6 +35,8 @@ public:
   // The stored payload; nothing when absent, damaged or written by another format version (a
   // damaged or old entry is not an error: it is computed again and overwritten).
   [[nodiscard]] std::optional<std::string> load(const std::string& key) const;
+  // Whether load() would give it, without holding it.
+  [[nodiscard]] bool has(const std::string& key) const;
   void store(const std::string& key, std::string_view payload) const;
   void remove(const std::string& key) const;
   [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }

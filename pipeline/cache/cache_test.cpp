@@ -69,16 +69,22 @@ TEST_F(CacheTest, ADamagedShortOrOlderEntryIsComputedAgain) {
     ++computed;
     return example();
   };
+  EXPECT_TRUE(cache.has("k"));
+  EXPECT_FALSE(cache.has("other"));
   {
     std::fstream f(file, std::ios::in | std::ios::out | std::ios::binary);
     f.seekp(static_cast<std::streamoff>(size / 2));
     f.put('\x5a');
     f.put('\xa5');
   }
+  EXPECT_FALSE(cache.has("k"));
   EXPECT_EQ(cache.value<Estimate>("k", recompute).n, 42);
+  EXPECT_TRUE(cache.has("k"));
   fs::resize_file(file, size / 3);
+  EXPECT_FALSE(cache.has("k"));
   EXPECT_EQ(cache.value<Estimate>("k", recompute).n, 42);
   std::ofstream(file, std::ios::binary) << "boldmill-cache-0\n" << std::string(200, 'x');
+  EXPECT_FALSE(cache.has("k"));
   EXPECT_EQ(cache.value<Estimate>("k", recompute).n, 42);
   EXPECT_EQ(computed, 3);
 }

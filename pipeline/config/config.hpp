@@ -395,6 +395,22 @@ void for_each_field(P& params, F&& visit)
         Limits::between(1, 1e6));
 }
 
+// What the pages show beyond the numbers.
+struct ReportParams {
+  bool figures = true;
+  bool operator==(const ReportParams&) const = default;
+};
+template <class P, class F>
+void for_each_field(P& params, F&& visit)
+  requires std::is_same_v<std::remove_const_t<P>, ReportParams>
+{
+  auto& [figures] = params;
+  visit("figures", figures, "",
+        "pictures of anatomy and runs (masks, alignment, distortion, signal) in each shard and on "
+        "its page: about 2 % of the time of a person and 1 MB. The carpet is kept without them",
+        Limits{});
+}
+
 // A file that is not part of the dataset: where it is now (execution), and what it is (content).
 struct ExternalFile {
   std::string path;   // as given; never stored
@@ -469,6 +485,7 @@ struct Config {
   group_statistics::Params group_statistics;
   TrialParams trial;
   treatment::Params treatment;
+  ReportParams report;
   TaskNamesByKey tasks;                      // section "tasks", see task_names.hpp
   std::map<std::string, ExternalFile> files; // by role, see file_roles()
 };
@@ -544,6 +561,7 @@ void for_each_section(C& c, V&& visit) {
   visit("group_statistics", c.group_statistics, group_statistics::kStage.summary);
   visit("trial", c.trial, std::string_view("columns of outcomes and treatments"));
   visit("treatment", c.treatment, treatment::kStage.summary);
+  visit("report", c.report, std::string_view("what the pages show beyond the numbers"));
 }
 
 // Roles of external files and what each is for.

@@ -241,9 +241,7 @@ Anatomy run_anatomy(const Study& study, const bids::ParticipantSession& session,
       return tissue::run({t1w, out.fit.mask, &priors, lesion_or_none()}, c.tissue, context);
     }));
   };
-  const std::string pictures = figures_key(tissue_key(study, keys.fit));
-  out.stages.push_back(figures_stage(pictures));
-  (void)figures_or_none(study, pictures, [&] {
+  keep_figures(study, tissue_key(study, keys.fit), out.stages, [&] {
     const tissue::Outputs& tissues = tissues_of();
     return timed(out.resources, "figures", session.id, [&] {
       return figures_of_anatomy(study.target, out.fit, out.t1w, &tissues, context);

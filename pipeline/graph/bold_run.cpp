@@ -219,9 +219,7 @@ public:
     add_stage(confounds::kStage, keys.confounds);
     add_stage(extraction::kStage, keys.result);
     out_.result = study_.cache.value<RunResult>(keys.result, [&] { return compute(opened, keys); });
-    const std::string pictures = figures_key(keys.result);
-    out_.stages.push_back(figures_stage(pictures));
-    (void)figures_or_none(study_, pictures, [&] { return make_figures(opened, keys); });
+    keep_figures(study_, keys.result, out_.stages, [&] { return make_figures(opened, keys); });
     if (study_.write_volumes != "none") write_volumes(opened, keys);
     check_alignment(c_.gates, run_.run_id, out_.result);
     add_stage(run_quality::kStage, keys.quality);
@@ -401,8 +399,8 @@ private:
     return timed(out_.resources, "figures", run_.run_id, [&] {
       const Estimates& e = *estimates_;
       RunPictures run{e.undistorted(), e.mask.mask, e.coreg.bold_to_t1w,
-                      anatomy_,        *native_,    e.dummies.n,
-                      nullptr,         nullptr};
+                      anatomy_,        *native_,    moments(e),
+                      study_.target,   nullptr,     nullptr};
       Mask before;
       if (e.distortion.corrected) {
         before = bold_mask::run({&e.base, nullptr}, c_.bold_mask, context_).mask;
@@ -445,6 +443,12 @@ private:
     });
   }
 
+  // Of the corrected series, for its temporal SNR and the picture.
+  const VoxelMoments& moments(const Estimates& e) {
+    if (!moments_) moments_ = moments_of(native_->series, e.mask.mask, e.dummies.n, context_);
+    return *moments_;
+  }
+
   void add_confounds(const Estimates& e, RunResult& result) {
     make_native(e);
     auto found = timed(out_.resources, "confounds", run_.run_id, [&] {
@@ -456,7 +460,7 @@ private:
     result.notes.insert(result.notes.end(), found.notes.begin(), found.notes.end());
     result.mean_fd_mm = found.table.mean_fd_mm;
     result.mean_std_dvars = found.table.mean_std_dvars;
-    result.tsnr = median_tsnr(native_->series, native_->brain, result.n_dummies, context_);
+    result.tsnr = moments(e).tsnr;
     result.fwhm_mm = std::nan("");
     if (result.n_volumes - result.n_dummies >= kFewestForSmoothness) {
       result.fwhm_mm =
@@ -549,6 +553,7 @@ private:
   Volume t2star_ms_;
   std::optional<Estimates> estimates_;
   std::optional<NativeRun> native_;
+  std::optional<VoxelMoments> moments_;
   image_io::ReadReport report_;
   double tr_s_ = 0.0;
 };
@@ -576,9 +581,10 @@ std::string run_key(const Study& study, const bids::ParticipantSession& session,
 bool run_is_cached(const Study& study, const bids::ParticipantSession& session,
                    const bids::BoldRun& run) {
   const Keys keys = keys_of(study, open_run(study, session, run), anatomy_key(study, session));
-  return study.cache.load(keys.result).has_value() && study.cache.load(keys.quality).has_value() &&
-         study.cache.load(figures_key(keys.result)).has_value() &&
-         (!wants_voxel_measures(study.config) || study.cache.load(keys.regional).has_value());
+  const cache::Cache& cache = study.cache;
+  return cache.has(keys.result) && cache.has(keys.quality) &&
+         figures_are_kept(study, keys.result) &&
+         (!wants_voxel_measures(study.config) || cache.has(keys.regional));
 }
 
 RunOutput process_run(const Study& study, const bids::ParticipantSession& session,

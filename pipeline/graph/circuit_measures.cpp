@@ -119,7 +119,7 @@ private:
       const std::string prefix = "task " + key + ": ";
       out_.remarks.push_back({run.index,
                               model.notes().empty() ? "" : prefix + joined(model.notes(), ", "),
-                              false, model.figures()});
+                              false, model.figures(), model.regressors()});
       return out;
     });
     if (const auto* failure = std::get_if<Failure>(&outcome)) {
@@ -127,7 +127,7 @@ private:
         throw Error(failure->kind, failure->message);
       }
       skipped.push_back({run_id, failure->message});
-      out_.remarks.push_back({run.index, "task " + key + ": " + failure->message, true, {}});
+      out_.remarks.push_back({run.index, "task " + key + ": " + failure->message, true, {}, {}});
       return;
     }
     fitted.push_back(std::get<FittedRun>(outcome));

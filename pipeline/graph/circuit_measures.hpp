@@ -22,6 +22,7 @@ struct RunRemark {
   std::string text;
   bool is_warning = false;               // of concern for the run's status
   std::map<std::string, double> figures; // of the task's design
+  store::TaskDesign design;              // its regressors
 };
 struct CircuitMeasures {
   std::string source;                         // "rest", "residual" or ""

@@ -78,7 +78,7 @@ store::CohortResults analysed(const store::CohortReader& reader, const config::C
   add_norms(reader, comparable, config, results, context);
   add_biotypes(chain, config, taxonomy, results, context);
   add_published_chain(reader, chain, config, taxonomy, results, context);
-  add_predictions(reader, config, results, context);
+  add_predictions(reader, config, circuit_of_measures(taxonomy), results, context);
   add_group_statistics(reader, comparable, config, results, context);
   add_treatment(reader, comparable, config, results, context);
   add_tangents(reader, config, results, context);

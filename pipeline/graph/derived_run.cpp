@@ -14,6 +14,7 @@
 #include "pipeline/graph/regional.hpp"
 #include "pipeline/graph/run_gates.hpp"
 #include "pipeline/graph/target_space.hpp"
+#include "pipeline/graph/voxel_moments.hpp"
 #include "pipeline/graph/voxel_regressors.hpp"
 #include "pipeline/image_io/columns.hpp"
 #include "pipeline/image_io/nifti.hpp"
@@ -37,61 +38,6 @@ std::string quality_key_of(const Study& study, const std::string& result) {
 std::string regional_key_of(const Study& study, const std::string& result) {
   return cache::node_key("regional", kRegionalVersion, regional_key_text(study.config), {result});
 }
-
-// Sums over the volumes after the dummies, for the temporal SNR of every voxel.
-class VoxelSums {
-public:
-  VoxelSums(std::size_t n_voxels, int n_dummies)
-      : n_dummies_(n_dummies), first_(n_voxels), sum_(n_voxels), squares_(n_voxels) {}
-
-  void add(const image_io::SeriesBlock& block) {
-    if (block.volume < n_dummies_) return;
-    float* first = first_.data() + block.begin;
-    double* sum = sum_.data() + block.begin;
-    double* squares = squares_.data() + block.begin;
-    const float* values = block.values.data();
-    const std::size_t n = block.values.size();
-    if (block.volume == n_dummies_) {
-      std::copy_n(values, n, first);
-      return;
-    }
-    for (std::size_t v = 0; v < n; ++v) {
-      const double x = static_cast<double>(values[v]) - static_cast<double>(first[v]);
-      sum[v] += x;
-      squares[v] += x * x;
-    }
-  }
-
-  [[nodiscard]] double median_tsnr(const Mask& mask, int n_volumes) const {
-    const double n = n_volumes - n_dummies_;
-    std::vector<double> tsnr;
-    for (const std::size_t v : indices_of(mask)) {
-      const double mean = sum_[v] / n;
-      const double variance = (squares_[v] - sum_[v] * mean) / std::max(1.0, n - 1.0);
-      if (variance > 0.0) {
-        tsnr.push_back((mean + static_cast<double>(first_[v])) / std::sqrt(variance));
-      }
-    }
-    return median(std::move(tsnr));
-  }
-
-  [[nodiscard]] VoxelMoments moments(const Mask& mask, int n_volumes) const {
-    const double n = n_volumes - n_dummies_;
-    VoxelMoments out{Volume(mask.grid, 0.0F), Volume(mask.grid, 0.0F)};
-    for (const std::size_t v : indices_of(mask)) {
-      const double mean = sum_[v] / n;
-      const double variance = (squares_[v] - sum_[v] * mean) / std::max(1.0, n - 1.0);
-      out.mean.data[v] = static_cast<float>(mean + static_cast<double>(first_[v]));
-      out.sd.data[v] = static_cast<float>(std::sqrt(std::max(0.0, variance)));
-    }
-    return out;
-  }
-
-private:
-  int n_dummies_;
-  std::vector<float> first_;
-  std::vector<double> sum_, squares_;
-};
 
 double mean_after(const Eigen::VectorXd& values, int n_dummies) {
   double sum = 0.0;
@@ -318,7 +264,7 @@ private:
     } else {
       regions.finish(result.n_dummies, context_, result);
     }
-    result.tsnr = sums.median_tsnr(mask(), result.n_volumes);
+    result.tsnr = sums.moments(mask(), result.n_volumes).tsnr;
   }
 
   // As nuisance_regression gives them, from voxels that are denoised.
@@ -433,9 +379,7 @@ RunOutput process_derived_run(const Study& study, const bids::ParticipantSession
     return timed(out.resources, kDerivedStage.name, run.run_id, [&] { return chain.compute(); });
   });
   if (!is_dense(study)) {
-    const std::string pictures = figures_key(key);
-    out.stages.push_back(figures_stage(pictures));
-    (void)figures_or_none(study, pictures, [&] {
+    keep_figures(study, key, out.stages, [&] {
       return timed(out.resources, "figures", run.run_id, [&] { return chain.figures(out.result); });
     });
   }

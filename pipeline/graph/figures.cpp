@@ -5,6 +5,7 @@
 
 #include "pipeline/cache/archive.hpp"
 #include "pipeline/graph/derived_run.hpp"
+#include "pipeline/graph/viewer_volumes.hpp"
 #include "stages/core/morphology.hpp"
 #include "stages/core/outcome.hpp"
 #include "stages/figures/mosaic.hpp"
@@ -18,6 +19,9 @@ static void archive(cache::Archive& a, FigureLayer& l) { a(l.name, l.pixels); }
 static void archive(cache::Archive& a, FigureTile& t) {
   a(t.plane, t.position_mm, t.left, t.top, t.width, t.height);
 }
+static void archive(cache::Archive& a, VolumeRecord& v) {
+  a(v.name, v.space, v.shape, v.affine, v.grey, v.region);
+}
 static void archive(cache::Archive& a, FigureRecord& f) {
   a(f.name, f.space, f.width, f.height, f.pixel_mm, f.frames, f.layers, f.tiles);
 }
@@ -27,7 +31,7 @@ static void archive(cache::Archive& a, FigureRecord& f) {
 namespace boldmill::graph {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 // Small enough for a shard: T1w pictures are the largest, and a run's voxels are coarse.
 constexpr double kT1wPixelMm = 1.25;
 constexpr double kPixelMm = 1.5;
@@ -139,7 +143,7 @@ store::FigureRecord distortion_figure(const RunPictures& run, const Context& con
 
 } // namespace
 
-void archive(cache::Archive& a, Figures& figures) { a(figures.all); }
+void archive(cache::Archive& a, Figures& figures) { a(figures.all, figures.volumes); }
 
 std::string figures_key(const std::string& of) {
   return cache::node_key(mosaic::kStage, std::to_string(kVersion), {of});
@@ -147,6 +151,10 @@ std::string figures_key(const std::string& of) {
 
 store::StageRecord figures_stage(const std::string& key) {
   return {std::string(mosaic::kStage.name), mosaic::kStage.version, key};
+}
+
+bool figures_are_kept(const Study& study, const std::string& of) {
+  return !study.config.report.figures || study.cache.has(figures_key(of));
 }
 
 Figures figures_of_anatomy(const TargetSpace& target, const AnatomyFit& fit, const Volume& t1w,
@@ -164,32 +172,7 @@ Figures figures_of_anatomy(const TargetSpace& target, const AnatomyFit& fit, con
       .outline("template_brain", target.mask, {});
   if (tissues != nullptr) normal.cortex(fit.mask, tissues->csf, tissues->wm, to_t1w);
   out.all.push_back(normal.take());
-  return out;
-}
-
-VoxelMoments moments_of(const Series& series, const Mask& mask, int n_dummies,
-                        const Context& context) {
-  const std::vector<std::size_t> voxels = indices_of(mask);
-  std::vector<double> sum(voxels.size(), 0.0), squares(voxels.size(), 0.0);
-  const float* first = series.volume(n_dummies);
-  for (int t = n_dummies; t < series.n_volumes; ++t) {
-    context.check_stop();
-    const float* values = series.volume(t);
-    for (std::size_t n = 0; n < voxels.size(); ++n) {
-      const double change =
-          static_cast<double>(values[voxels[n]]) - static_cast<double>(first[voxels[n]]);
-      sum[n] += change;
-      squares[n] += change * change;
-    }
-  }
-  const double n_volumes = series.n_volumes - n_dummies;
-  VoxelMoments out{Volume(mask.grid, 0.0F), Volume(mask.grid, 0.0F)};
-  for (std::size_t n = 0; n < voxels.size(); ++n) {
-    const double mean = sum[n] / n_volumes;
-    const double variance = (squares[n] - sum[n] * mean) / std::max(1.0, n_volumes - 1.0);
-    out.mean.data[voxels[n]] = static_cast<float>(mean + static_cast<double>(first[voxels[n]]));
-    out.sd.data[voxels[n]] = static_cast<float>(std::sqrt(std::max(0.0, variance)));
-  }
+  out.volumes.push_back(grey_volume("t1w", t1w, fit.mask, target, to_t1w, context));
   return out;
 }
 
@@ -215,8 +198,12 @@ Figures figures_of_run(const RunPictures& run, const Context& context) {
   out.all.push_back(masks.take());
 
   FigureMaker signal("signal", "boldref", run.mask, kBoldPixelMm, context);
-  add_signal(signal, moments_of(run.native.series, run.mask, run.n_dummies, context), run.mask);
+  add_signal(signal, run.moments, run.mask);
   out.all.push_back(signal.take());
+  PointMap target_to_bold = fit.normalization.template_to_moving;
+  target_to_bold.then(Affine(run.bold_to_t1w.inverse()));
+  out.volumes.push_back(
+      grey_volume("bold", run.moments.mean, run.mask, run.target, target_to_bold, context));
   return out;
 }
 
@@ -227,11 +214,14 @@ Figures figures_of_derived(const TargetSpace& target, const VoxelMoments& moment
   signal.outline("template_brain", target.mask, {});
   Figures out;
   out.all.push_back(signal.take());
+  out.volumes.push_back(grey_volume("bold", moments.mean, mask, target, {}, context));
   return out;
 }
 
-store::ShardFigures kept_figures(const Study& study, const bids::ParticipantSession& session) {
+store::ShardFigures kept_figures(const Study& study, const bids::ParticipantSession& session,
+                                 const Context& context) {
   store::ShardFigures kept;
+  if (!study.config.report.figures) return kept;
   const auto add = [&](const std::string& owner, auto&& key_of) {
     const auto key = capture(key_of);
     if (!std::holds_alternative<std::string>(key)) return; // its files cannot be read
@@ -240,7 +230,8 @@ store::ShardFigures kept_figures(const Study& study, const bids::ParticipantSess
     Figures figures;
     cache::Archive reader(*bytes);
     reader(figures);
-    kept[owner] = std::move(figures.all);
+    kept.pictures[owner] = std::move(figures.all);
+    if (!figures.volumes.empty()) kept.volumes[owner] = std::move(figures.volumes);
   };
   if (anatomy_is_needed(study, session)) {
     add(store::kAnatomyFigures,
@@ -252,6 +243,9 @@ store::ShardFigures kept_figures(const Study& study, const bids::ParticipantSess
       return figures_key(source != nullptr ? derived_run_key(study, *source)
                                            : run_key(study, session, run));
     });
+  }
+  if (!kept.volumes.empty()) {
+    kept.volumes[store::kTemplateFigures] = template_volumes(study.target, context);
   }
   return kept;
 }

@@ -8,6 +8,7 @@
 
 #include "pipeline/graph/anatomy.hpp"
 #include "pipeline/graph/native_run.hpp"
+#include "pipeline/graph/voxel_moments.hpp"
 #include "pipeline/store/figures.hpp"
 #include "stages/anatomy/tissue.hpp"
 
@@ -17,6 +18,7 @@ inline constexpr double kBoldRimMm = 4.0;
 
 struct Figures {
   std::vector<store::FigureRecord> all;
+  std::vector<store::VolumeRecord> volumes; // for the viewer
 };
 void archive(cache::Archive& a, Figures& figures);
 
@@ -34,30 +36,33 @@ struct RunPictures {
   const Volume& boldref; // what masks and coregistration saw
   const Mask& mask;      // its brain
   const Affine& bold_to_t1w;
-  const Anatomy& anatomy;            // with images
-  const NativeRun& native;           // corrected series and masks
-  int n_dummies = 0;                 // of native.series
+  const Anatomy& anatomy;      // with images
+  const NativeRun& native;     // its masks
+  const VoxelMoments& moments; // of its series
+  const TargetSpace& target;
   const Volume* distorted = nullptr; // the reference before its distortion was corrected
   const Mask* distorted_mask = nullptr;
 };
 [[nodiscard]] Figures figures_of_run(const RunPictures& run, const Context& context);
 
-// Mean and SD over time of each voxel, on the grid of the mask.
-struct VoxelMoments {
-  Volume mean, sd;
-};
-[[nodiscard]] VoxelMoments moments_of(const Series& series, const Mask& mask, int n_dummies,
-                                      const Context& context);
-
 // Of a run that was preprocessed elsewhere, in the space of the target.
 [[nodiscard]] Figures figures_of_derived(const TargetSpace& target, const VoxelMoments& moments,
                                          const Mask& mask, const Context& context);
 
-// From the cache, or made and kept; none when `make` finds the images unusable (Error{input} or
-// {gate}), for a picture is no reason to lose a run.
+// Whether the pictures of that key's anatomy or run are in the cache, or not asked for.
+[[nodiscard]] bool figures_are_kept(const Study& study, const std::string& of);
+
+// Sees that they are in the cache when report.figures asks for them, and notes the stage. None are
+// kept when `make` finds the images unusable (Error{input} or {gate}): a picture is no reason to
+// lose a run.
 template <class Make>
-Figures figures_or_none(const Study& study, const std::string& key, Make&& make) {
-  return study.cache.value<Figures>(key, [&]() -> Figures {
+void keep_figures(const Study& study, const std::string& of,
+                  std::vector<store::StageRecord>& stages, Make&& make) {
+  if (!study.config.report.figures) return;
+  const std::string key = figures_key(of);
+  stages.push_back(figures_stage(key));
+  if (study.cache.has(key)) return;
+  (void)study.cache.value<Figures>(key, [&]() -> Figures {
     try {
       return make();
     } catch (const Error& error) {
@@ -69,7 +74,7 @@ Figures figures_or_none(const Study& study, const std::string& key, Make&& make)
 
 // What the cache holds of a participant-session. Pictures are made before the gates, so what these
 // refuse has them too.
-[[nodiscard]] store::ShardFigures kept_figures(const Study& study,
-                                               const bids::ParticipantSession& session);
+[[nodiscard]] store::ShardFigures
+kept_figures(const Study& study, const bids::ParticipantSession& session, const Context& context);
 
 } // namespace boldmill::graph

@@ -369,6 +369,7 @@ private:
     for (const RunRemark& remark : made.remarks) {
       store::RunRecord& record = person_.runs[remark.index];
       for (const auto& [name, value] : remark.figures) record.quality[name] = value;
+      if (!remark.design.name.empty()) record.design = remark.design;
       if (remark.text.empty()) continue;
       exclude(record, remark.is_warning ? "warning" : record.status, remark.text);
     }
@@ -423,7 +424,7 @@ store::PersonRecord make_person(const Study& study, const bids::ParticipantSessi
 }
 
 void write_person(const Study& study, const bids::ParticipantSession& session,
-                  const store::PersonRecord& person) {
+                  const store::PersonRecord& person, const Context& context) {
   const auto folder = study.shard_path(session).parent_path();
   for (const auto& swept : {folder, folder / "func", folder / "anat"}) {
     cache::sweep_leftovers(swept);
@@ -431,7 +432,8 @@ void write_person(const Study& study, const bids::ParticipantSession& session,
   for (const store::RunRecord& run : person.runs) {
     if (run.confounds.size() > 0) (void)report::write_confounds(study.out, run);
   }
-  store::write_shard(study.shard_path(session), study.header, person, kept_figures(study, session));
+  store::write_shard(study.shard_path(session), study.header, person,
+                     kept_figures(study, session, context));
 }
 
 bool shard_is_current(const Study& study, const bids::ParticipantSession& session, Accept accept) {

@@ -19,7 +19,7 @@ struct PersonInputs {
 
 // Writes the confounds tables and the shard (last, by rename).
 void write_person(const Study& study, const bids::ParticipantSession& session,
-                  const store::PersonRecord& person);
+                  const store::PersonRecord& person, const Context& context);
 
 // A shard with a failed run is made again by the next command (the cause may have been the
 // machine), but not by a process that waited for another of the same command.

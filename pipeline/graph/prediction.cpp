@@ -9,6 +9,7 @@
 #include "pipeline/graph/cohort_chain.hpp"
 #include "pipeline/graph/frozen_model.hpp"
 #include "pipeline/graph/model_card.hpp"
+#include "pipeline/store/healthy.hpp"
 #include "stages/core/statistics.hpp"
 
 namespace boldmill::graph {
@@ -63,13 +64,15 @@ Eigen::MatrixXd one_hot(const std::vector<int>& number, std::size_t n_levels) {
 
 class Predictor {
 public:
-  Predictor(const store::CohortReader& reader, const config::Config& config, const Context& context)
+  Predictor(const store::CohortReader& reader, const config::Config& config,
+            const std::map<std::string, std::string>& circuit_of_measure, const Context& context)
       : config_(config), context_(context), people_(reader.participants()),
         header_(reader.header()), runs_(reader.runs()) {
     const store::MeasuresTable measures = reader.measures();
     inputs_.rows.x = measures.table.value;
     inputs_.rows.names = header_.measure;
     inputs_.rows.is_reference = control_rows(people_, config);
+    inputs_.feature_group = circuit_of_measure;
     inputs_.person = levels_of(people_.participant_id).number;
     if (const Text* site = column_of(people_, config.cohort.site_column)) {
       const auto [levels, number] = levels_of(*site);
@@ -204,6 +207,8 @@ private:
     r.interval_level = 1.0 - config_.prediction.alpha_interval;
     r.abstain = out.abstain;
     r.fold = out.fold;
+    r.contribution_name = out.contribution_names;
+    r.contribution = out.contribution;
     r.coefficient_name = out.feature_names;
     r.coefficient = list(out.coefficient);
     for (std::size_t m = 0; m < out.metrics.size(); ++m) {
@@ -279,14 +284,7 @@ private:
 
 std::vector<std::uint8_t> control_rows(const store::ParticipantsTable& people,
                                        const config::Config& config) {
-  std::vector<std::uint8_t> controls(people.participant_id.size(), 0);
-  const Text* group = column_of(people, config.input.group_column);
-  if (group == nullptr) return controls;
-  const auto& wanted = config.input.control_values;
-  for (std::size_t row = 0; row < controls.size(); ++row) {
-    controls[row] = std::find(wanted.begin(), wanted.end(), (*group)[row]) != wanted.end() ? 1 : 0;
-  }
-  return controls;
+  return store::healthy_rows(people, config.input.group_column, config.input.control_values);
 }
 
 Eigen::MatrixXd healthy_reference(const store::ParticipantsTable& people,
@@ -306,13 +304,27 @@ Eigen::MatrixXd healthy_reference(const store::ParticipantsTable& people,
   return reference.topRows(static_cast<Eigen::Index>(position.size()));
 }
 
+std::map<std::string, std::string> circuit_of_measures(const taxonomy::Taxonomy& taxonomy) {
+  std::map<std::string, std::string> score_of_feature, out;
+  for (const taxonomy::Score& score : taxonomy.scores) {
+    for (const std::string& feature : score.members) score_of_feature.emplace(feature, score.name);
+  }
+  for (const taxonomy::Feature& feature : taxonomy.features) {
+    const auto score = score_of_feature.find(feature.name);
+    if (score == score_of_feature.end()) continue;
+    for (const std::string& measure : feature.members) out.emplace(measure, score->second);
+  }
+  return out;
+}
+
 void add_predictions(const store::CohortReader& reader, const config::Config& config,
+                     const std::map<std::string, std::string>& circuit_of_measure,
                      store::CohortResults& results, const Context& context) {
   if (config.cohort.targets.empty()) {
     results.not_done.push_back({"predictions", "no target column is named (cohort.targets)"});
     return;
   }
-  Predictor predictor(reader, config, context);
+  Predictor predictor(reader, config, circuit_of_measure, context);
   for (const std::string& target : config.cohort.targets) predictor.predict(target, results);
 }
 

@@ -4,6 +4,7 @@
 #include "pipeline/config/config.hpp"
 #include "pipeline/store/reader.hpp"
 #include "pipeline/store/records.hpp"
+#include "stages/circuits/taxonomy.hpp"
 
 namespace boldmill::graph {
 
@@ -17,9 +18,15 @@ namespace boldmill::graph {
                                                 const Eigen::MatrixXd& measures,
                                                 const config::Config& config);
 
+// The score that each measure enters, by way of its feature.
+[[nodiscard]] std::map<std::string, std::string>
+circuit_of_measures(const taxonomy::Taxonomy& taxonomy);
+
 // One entry per configured target: a prediction, or the reason why there is none. Starts from raw
-// measures; imputation and standardisation are refitted in every fold.
+// measures; imputation and standardisation are refitted in every fold. Contributions are summed
+// over the measures of a circuit.
 void add_predictions(const store::CohortReader& reader, const config::Config& config,
+                     const std::map<std::string, std::string>& circuit_of_measure,
                      store::CohortResults& results, const Context& context);
 
 } // namespace boldmill::graph

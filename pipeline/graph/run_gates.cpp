@@ -5,8 +5,6 @@
 
 #include "stages/core/interpolate.hpp"
 #include "stages/core/morphology.hpp"
-#include "stages/core/parallel.hpp"
-#include "stages/core/statistics.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -51,28 +49,6 @@ double template_coverage_of(const Mask& template_mask, const Grid& bold,
     seen += inside_image(bold.shape, x[0], x[1], x[2]) ? 1 : 0;
   }
   return n == 0 ? std::nan("") : static_cast<double>(seen) / static_cast<double>(n);
-}
-
-double median_tsnr(const Series& series, const Mask& mask, int n_dummies, const Context& context) {
-  const std::vector<std::size_t> voxels = indices_of(mask);
-  std::vector<double> tsnr(voxels.size(), std::nan(""));
-  parallel_blocks(context, voxels.size(), 4096, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t n = begin; n < end; ++n) {
-      double sum = 0.0;
-      double squares = 0.0;
-      const int n_used = series.n_volumes - n_dummies;
-      const double first = series.volume(n_dummies)[voxels[n]];
-      for (int t = n_dummies; t < series.n_volumes; ++t) {
-        const double x = series.volume(t)[voxels[n]] - first;
-        sum += x;
-        squares += x * x;
-      }
-      const double mean = sum / n_used;
-      const double variance = (squares - sum * mean) / std::max(1, n_used - 1);
-      if (variance > 0.0) tsnr[n] = (mean + first) / std::sqrt(variance);
-    }
-  });
-  return median(std::move(tsnr));
 }
 
 void note_doubts(std::int64_t n_nonfinite, const head_motion::Outputs& motion,

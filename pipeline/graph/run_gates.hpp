@@ -17,10 +17,6 @@ namespace boldmill::graph {
 [[nodiscard]] double template_coverage_of(const Mask& template_mask, const Grid& bold,
                                           const PointMap& template_to_bold, const Context& context);
 
-// Median over the mask of mean / SD of the volumes after the dummies.
-[[nodiscard]] double median_tsnr(const Series& series, const Mask& mask, int n_dummies,
-                                 const Context& context);
-
 // Appends to result.warnings what the estimates themselves call doubtful.
 void note_doubts(std::int64_t n_nonfinite, const head_motion::Outputs& motion,
                  const coregistration::Outputs& coreg, const bold_mask::Outputs& mask,

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 
@@ -20,8 +21,25 @@ double seconds(clockid_t clock) {
 
 } // namespace
 
-double thread_cpu_s() { return seconds(CLOCK_THREAD_CPUTIME_ID); }
 double wall_s() { return seconds(CLOCK_MONOTONIC); }
+
+Moment moment() {
+  return {seconds(CLOCK_REALTIME), wall_s(), seconds(CLOCK_THREAD_CPUTIME_ID),
+          seconds(CLOCK_PROCESS_CPUTIME_ID), resident_memory()};
+}
+
+store::ResourceRecord used_between(std::string_view stage, std::string_view item,
+                                   const Moment& begin, const Moment& end) {
+  const double wall = end.wall_s - begin.wall_s;
+  store::ResourceRecord out{std::string(stage),
+                            std::string(item),
+                            wall,
+                            end.thread_cpu_s - begin.thread_cpu_s,
+                            static_cast<double>(most_between(begin.memory, end.memory)),
+                            begin.unix_s};
+  if (wall > 0.0) out.cores = (end.process_cpu_s - begin.process_cpu_s) / wall;
+  return out;
+}
 
 image_io::FileDigest Digests::of(const fs::path& file) {
   struct stat info {};

@@ -101,24 +101,24 @@ struct Study {
   [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;
 };
 
-// Runs `body` and appends its wall time, the CPU time of the calling thread and the most memory the
-// process is known to have held meanwhile (all its runs together) to `resources`.
-template <class Body>
-auto timed(std::vector<store::ResourceRecord>& resources, std::string_view stage,
-           std::string_view item, Body&& body);
+// What a process has used at a moment.
+struct Moment {
+  double unix_s = 0.0, wall_s = 0.0, thread_cpu_s = 0.0, process_cpu_s = 0.0;
+  ResidentMemory memory;
+};
+[[nodiscard]] double wall_s(); // of a steady clock
+[[nodiscard]] Moment moment();
+[[nodiscard]] store::ResourceRecord used_between(std::string_view stage, std::string_view item,
+                                                 const Moment& begin, const Moment& end);
 
-[[nodiscard]] double thread_cpu_s();
-[[nodiscard]] double wall_s();
-
+// Runs `body` and appends what it used to `resources`: wall time, CPU time of the calling thread,
+// cores and memory of the whole process.
 template <class Body>
 auto timed(std::vector<store::ResourceRecord>& resources, std::string_view stage,
            std::string_view item, Body&& body) {
-  const ResidentMemory before = resident_memory();
-  const double wall = wall_s();
-  const double cpu = thread_cpu_s();
+  const Moment begin = moment();
   auto result = body();
-  resources.push_back({std::string(stage), std::string(item), wall_s() - wall, thread_cpu_s() - cpu,
-                       static_cast<double>(most_between(before, resident_memory()))});
+  resources.push_back(used_between(stage, item, begin, moment()));
   return result;
 }
 

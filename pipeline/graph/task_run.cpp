@@ -22,6 +22,10 @@ std::string two_digits(double value) {
   return text;
 }
 
+bool is_of_task(std::string_view role) {
+  return role == "condition" || role == "derivative" || role == "modulator";
+}
+
 circuits::RunEstimate missing(std::string run_id, std::string reason) {
   return {std::move(run_id), kNaN, kNaN, kNaN, kNaN, std::move(reason)};
 }
@@ -247,6 +251,14 @@ void TaskRun::add_activations(const task_design::Design& design, std::span<const
 
 Eigen::MatrixXd TaskRun::task_columns() const {
   return columns_with(design_, {"condition", "derivative", "modulator"});
+}
+
+store::TaskDesign TaskRun::regressors() const {
+  store::TaskDesign out{{}, task_columns().cast<float>()};
+  for (const task_design::Column& column : design_.columns) {
+    if (is_of_task(column.role)) out.name.push_back(column.name);
+  }
+  return out;
 }
 
 std::map<std::string, double> TaskRun::figures() const {

@@ -50,6 +50,8 @@ public:
   [[nodiscard]] const task_design::Design& design() const { return design_; }
   // T x K: regressors of the task alone, what task residuals are free of.
   [[nodiscard]] Eigen::MatrixXd task_columns() const;
+  // The same with their names.
+  [[nodiscard]] store::TaskDesign regressors() const;
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
   // Named figures of the design: degrees of freedom, collinearity, efficiency of contrasts.
   [[nodiscard]] std::map<std::string, double> figures() const;

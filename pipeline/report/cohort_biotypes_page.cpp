@@ -61,7 +61,7 @@ void add_biotypes(Page& page, const Stored& stored) {
                      "Clusters can be drawn in any cloud of people. Each statistic stands beside "
                      "what it is in tables without "
                      "clusters; one declared test decides.");
-  const auto group = stored.cohort.group("biotypes");
+  const auto& group = stored.biotypes;
   if (!group || !group->has("silhouette_standardised") || !group->has("k_tested")) {
     page.absent("Not stored: see what was not done.");
     page.end_section();

@@ -102,8 +102,9 @@ TEST(FiguresHtml, ReadsTheShard) {
   const std::string run = person.runs.front().run_id;
   const auto path = folder.path() / "a.h5";
   store::write_shard(path, header, person,
-                     {{store::kAnatomyFigures, {example("t1w")}},
-                      {run, {example("coregistration"), example("signal")}}});
+                     store::ShardFigures{{{store::kAnatomyFigures, {example("t1w")}},
+                                          {run, {example("coregistration"), example("signal")}}},
+                                         {}});
   EXPECT_EQ(times(figures_html(path, store::kAnatomyFigures), "<figure "), 1U);
   const std::string html = figures_html(path, run);
   EXPECT_EQ(times(html, "<figure "), 2U);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pipeline/store/healthy.hpp"
 #include "stages/core/statistics.hpp"
 
 namespace boldmill::report {
@@ -10,12 +11,11 @@ namespace {
 
 using Run = store::RunRecord;
 
-std::vector<std::uint8_t> healthy_rows(const Json& config, const std::vector<std::string>& group) {
-  const Json values = config.value("/input/control_values"_json_pointer, Json::array());
-  std::vector<std::uint8_t> out;
-  for (const std::string& own : group) {
-    out.push_back(!own.empty() &&
-                  std::find(values.begin(), values.end(), Json(own)) != values.end());
+std::vector<std::string> texts(const Json& config, const char* pointer) {
+  std::vector<std::string> out;
+  const Json values = config.value(Json::json_pointer(pointer), Json::array());
+  for (const Json& value : values) {
+    if (value.is_string()) out.push_back(value);
   }
   return out;
 }
@@ -57,6 +57,10 @@ const std::vector<QualityMetric>& quality_metrics() {
   return list;
 }
 
+std::string said_of(const store::RunRecord& run) {
+  return run.status == "ok" && !run.reason.empty() ? "note: " + run.reason : run.reason;
+}
+
 Spread spread_of(std::vector<double> values) {
   std::erase_if(values, [](double v) { return !std::isfinite(v); });
   Spread out;
@@ -74,18 +78,18 @@ Stored::Stored(const store::CohortReader& reader, const ReportInfo& about)
     : cohort(reader), info(about), people(reader.participants()), runs(reader.runs()),
       measures(reader.measures()), scores(reader.scores()), features(reader.features()),
       predictions(reader.predictions()), tables(reader.result_tables()),
-      not_done(reader.not_done()),
+      norms(reader.group("norms")), biotypes(reader.group("biotypes")), not_done(reader.not_done()),
       config(Json::parse(reader.header().config_json, nullptr, false)) {
   if (!config.is_object()) config = Json::object();
   for (const auto& prediction : predictions) {
     Json card = Json::parse(prediction.model_card, nullptr, false);
     cards.push_back(card.is_object() ? std::move(card) : Json::object());
   }
-  const auto column =
-      people.columns.find(config.value("/input/group_column"_json_pointer, std::string("group")));
+  const auto group_column = config.value("/input/group_column"_json_pointer, std::string("group"));
+  const auto column = people.columns.find(group_column);
   group = column == people.columns.end() ? std::vector<std::string>(people.participant_id.size())
                                          : column->second;
-  healthy = healthy_rows(config, group);
+  healthy = store::healthy_rows(people, group_column, texts(config, "/input/control_values"));
   std::map<std::string, std::map<std::string, std::vector<double>>> values;
   for (const Run& run : runs.run) {
     for (const QualityMetric& metric : quality_metrics()) {
@@ -100,6 +104,13 @@ Stored::Stored(const store::CohortReader& reader, const ReportInfo& about)
 std::string Stored::session(std::size_t row) const {
   return people.participant_id[row] +
          (people.session_id[row].empty() ? "" : "_" + people.session_id[row]);
+}
+
+std::string Stored::why_not(const std::string& analysis) const {
+  for (const auto& item : not_done) {
+    if (item.analysis == analysis) return item.reason;
+  }
+  return "";
 }
 
 std::string Stored::page(std::size_t row) const {

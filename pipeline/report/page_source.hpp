@@ -42,18 +42,23 @@ struct Stored {
   std::vector<store::PredictionRecord> predictions;
   std::vector<Json> cards; // of the predictions
   std::vector<store::TableRecord> tables;
+  std::optional<store::GroupRecord> norms, biotypes;
   std::vector<store::NotDone> not_done;
   Json config;
   std::vector<std::uint8_t> healthy;                           // N
   std::vector<std::string> group;                              // N, "" unknown
   std::map<std::string, std::map<std::string, Spread>> spread; // by task, by metric
 
-  [[nodiscard]] std::string session(std::size_t row) const; // "sub-01_ses-a"
-  [[nodiscard]] std::string page(std::size_t row) const;    // "sub-01.html"
+  [[nodiscard]] std::string session(std::size_t row) const;             // "sub-01_ses-a"
+  [[nodiscard]] std::string page(std::size_t row) const;                // "sub-01.html"
+  [[nodiscard]] std::string why_not(const std::string& analysis) const; // "" when it was done
   // Metrics of a run beyond the fence on the bad side, of its task.
   [[nodiscard]] std::vector<const QualityMetric*> outlying(const store::RunRecord& run) const;
   bool of_shard = false; // nothing of a cohort is known
 };
+
+// The reason of a run; of one that is ok a note, which is nothing to worry about.
+[[nodiscard]] std::string said_of(const store::RunRecord& run);
 
 // Quartiles by linear interpolation; NaN are left out.
 [[nodiscard]] Spread spread_of(std::vector<double> values);

@@ -231,7 +231,7 @@ private:
     } else {
       person = graph::make_person(study_, session, state.inputs, context);
       context.check_stop();
-      graph::write_person(study_, session, person);
+      graph::write_person(study_, session, person, context);
     }
     for (const store::RunRecord& run : person.runs)
       state.lines.push_back({run.run_id, run.status, run.reason});

@@ -161,6 +161,59 @@ FigureRecord read_figure(const File& file, const std::string& path) {
   return figure;
 }
 
+void write_volume(const Group& owner, const VolumeRecord& volume) {
+  const auto [nx, ny, nz] = volume.shape;
+  const std::size_t n =
+      static_cast<std::size_t>(nx) * static_cast<std::size_t>(ny) * static_cast<std::size_t>(nz);
+  const bool is_grey = volume.region.empty();
+  const std::size_t found = is_grey ? volume.grey.size() : volume.region.size();
+  if (found != n) {
+    throw Error(ErrorKind::internal, "volume " + volume.name + ": found " + std::to_string(found) +
+                                         " voxels, expected " + std::to_string(n));
+  }
+  const Group group = owner.create(volume.name);
+  group.attribute("space", volume.space);
+  const Dimension z = group.dimension("z", static_cast<std::size_t>(nz));
+  const Dimension y = group.dimension("y", static_cast<std::size_t>(ny));
+  const Dimension x = group.dimension("x", static_cast<std::size_t>(nx));
+  const Dimension row = group.dimension("affine_row", 4);
+  const Dimension column = group.dimension("affine_column", 4);
+  group.write("affine", {row, column}, Eigen::MatrixXd(volume.affine),
+              {{"long_name", "(x, y, z, 1) to RAS mm"}});
+  if (is_grey) {
+    group.write("grey", {z, y, x}, Values(volume.grey),
+                {{"long_name", "grey values, 0 is outside of what is shown"}});
+  } else {
+    group.write("region", {z, y, x}, Values(volume.region),
+                {{"long_name", "number of the region in its atlas, from 1; 0 none"}});
+  }
+}
+
+VolumeRecord read_volume(const File& file, const std::string& path) {
+  VolumeRecord volume;
+  volume.name = original_name(file, path);
+  volume.space = text_attribute(file, path, "space");
+  const bool is_grey = exists(file, path + "/grey");
+  const std::string voxels = path + (is_grey ? "/grey" : "/region");
+  const std::vector<hsize_t> shape = shape_of(file, voxels);
+  constexpr hsize_t kLargest = 1 << 10;
+  if (shape.size() != 3 || *std::max_element(shape.begin(), shape.end()) > kLargest) {
+    file.fail(voxels, "unexpected shape, expected z, y, x");
+  }
+  for (std::size_t a = 0; a < 3; ++a) volume.shape[a] = static_cast<int>(shape[2 - a]);
+  const Eigen::MatrixXd affine = read_matrix(file, path + "/affine");
+  if (affine.rows() != 4 || affine.cols() != 4) {
+    file.fail(path + "/affine", "unexpected shape, expected 4 x 4");
+  }
+  volume.affine = affine;
+  if (is_grey) {
+    volume.grey = read_uint8(file, voxels);
+  } else {
+    volume.region = read_int32(file, voxels);
+  }
+  return volume;
+}
+
 std::vector<std::int8_t> read_signed(const File& file, const std::string& path) {
   const std::vector<std::int32_t> wide = read_int32(file, path);
   std::vector<std::int8_t> bytes(wide.size());
@@ -172,11 +225,43 @@ std::vector<std::int8_t> read_signed(const File& file, const std::string& path) 
 } // namespace
 
 void write_figures(const Group& root, const ShardFigures& figures) {
-  for (const auto& [owner, all] : figures) {
+  for (const auto& [owner, all] : figures.pictures) {
     if (all.empty()) continue;
     const Group group = root.open_or_create("figures").create(owner);
     for (const FigureRecord& figure : all) write_figure(group, figure);
   }
+  for (const auto& [owner, all] : figures.volumes) {
+    if (all.empty()) continue;
+    const Group group = root.open_or_create("volumes").create(owner);
+    for (const VolumeRecord& volume : all) write_volume(group, volume);
+  }
+}
+
+std::vector<VolumeRecord> read_volumes(const std::filesystem::path& shard,
+                                       const std::string& owner) {
+  const Hdf5Lock lock;
+  const File file(shard, File::Mode::read);
+  std::vector<VolumeRecord> volumes;
+  const std::string path = "/volumes/" + safe_name(owner);
+  if (!exists(file, path)) return volumes;
+  for (const std::string& name : subgroups(file, path)) {
+    volumes.push_back(read_volume(file, path + "/" + name));
+  }
+  return volumes;
+}
+
+TaskDesign read_design(const std::filesystem::path& shard, const std::string& run_id) {
+  const Hdf5Lock lock;
+  const File file(shard, File::Mode::read);
+  TaskDesign design;
+  const std::string path = "/design/" + safe_name(run_id);
+  if (!exists(file, path)) return design;
+  design.name = read_strings(file, path + "/regressor");
+  design.values = read_float_matrix(file, path + "/values");
+  if (static_cast<std::size_t>(design.values.cols()) != design.name.size()) {
+    file.fail(path + "/values", "unexpected shape, expected a column per regressor");
+  }
+  return design;
 }
 
 std::vector<FigureRecord> read_figures(const std::filesystem::path& shard,

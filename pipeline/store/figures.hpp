@@ -3,6 +3,8 @@
 // (/figures/<owner>/<name>) and are not merged into a cohort file.
 #pragma once
 
+#include <Eigen/Dense>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -42,8 +44,23 @@ struct FigureRecord {
   std::vector<FigureTile> tiles;
 };
 
-inline constexpr const char* kAnatomyFigures = "anat"; // the owner of those of the T1w
-using ShardFigures = std::map<std::string, std::vector<FigureRecord>>; // by run_id, or "anat"
+// A small volume for the viewer of a page, in the space of the template. Either grey values (0 is
+// outside of what is shown) or numbers of regions of an atlas from 1 (0 none), i fastest.
+struct VolumeRecord {
+  std::string name; // "template", "t1w", "bold", or that of the atlas
+  std::string space;
+  std::array<int, 3> shape{0, 0, 0};
+  Eigen::Matrix4d affine = Eigen::Matrix4d::Identity(); // voxel to RAS mm
+  std::vector<std::uint8_t> grey;
+  std::vector<std::int32_t> region;
+};
+
+inline constexpr const char* kAnatomyFigures = "anat";      // the owner of those of the T1w
+inline constexpr const char* kTemplateFigures = "template"; // of template and regions
+struct ShardFigures {                                       // by run_id, or one of these
+  std::map<std::string, std::vector<FigureRecord>> pictures;
+  std::map<std::string, std::vector<VolumeRecord>> volumes;
+};
 
 // As write_shard of shard.hpp, with pictures. Errors: internal too when a size disagrees.
 void write_shard(const std::filesystem::path& path, const CohortHeader& header,
@@ -52,6 +69,12 @@ void write_shard(const std::filesystem::path& path, const CohortHeader& header,
 // Those of one owner in the order they were written; none in a file without them. Errors: input.
 [[nodiscard]] std::vector<FigureRecord> read_figures(const std::filesystem::path& shard,
                                                      const std::string& owner);
+
+// /volumes/<owner>/<name>, in the order they were written; none in a file without them.
+[[nodiscard]] std::vector<VolumeRecord> read_volumes(const std::filesystem::path& shard,
+                                                     const std::string& owner);
+// The regressors of a run's task; nothing when there are none.
+[[nodiscard]] TaskDesign read_design(const std::filesystem::path& shard, const std::string& run_id);
 
 // The carpet of a run as a shard keeps it, see records.hpp; nothing when there is none.
 [[nodiscard]] Carpet read_carpet(const std::filesystem::path& shard, const std::string& run_id);

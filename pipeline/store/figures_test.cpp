@@ -47,10 +47,11 @@ struct Written {
 TEST(Figures, ComeBackAsTheyWereWritten) {
   Written w;
   const std::string run = w.person.runs.front().run_id;
-  const ShardFigures figures{{kAnatomyFigures, {figure("t1w", 300, 200, 2), figure("b", 5, 4, 0)}},
-                             {run, {figure("signal", 31, 17, 1)}}};
+  const ShardFigures figures{{{kAnatomyFigures, {figure("t1w", 300, 200, 2), figure("b", 5, 4, 0)}},
+                              {run, {figure("signal", 31, 17, 1)}}},
+                             {}};
   write_shard(w.path, w.header, w.person, figures);
-  for (const auto& [owner, expected] : figures) {
+  for (const auto& [owner, expected] : figures.pictures) {
     const auto found = read_figures(w.path, owner);
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t f = 0; f < found.size(); ++f) {
@@ -81,17 +82,59 @@ TEST(Figures, ComeBackAsTheyWereWritten) {
   EXPECT_TRUE(read_figures(w.path, "sub-none").empty());
 }
 
+TEST(Volumes, ComeBackAsTheyWereWritten) {
+  Written w;
+  VolumeRecord grey{.name = "t1w", .space = "MNI", .shape = {2, 3, 4}, .grey = {}, .region = {}};
+  grey.affine(0, 0) = -2.5;
+  grey.affine(1, 3) = -90.25;
+  for (int v = 0; v < 24; ++v) grey.grey.push_back(static_cast<std::uint8_t>(11 * v));
+  VolumeRecord regions = grey;
+  regions.name = "AAL ../x";
+  regions.grey.clear();
+  for (int v = 0; v < 24; ++v) regions.region.push_back(100 * v);
+  write_shard(w.path, w.header, w.person, ShardFigures{{}, {{kTemplateFigures, {grey, regions}}}});
+  const auto found = read_volumes(w.path, kTemplateFigures);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].name, "t1w");
+  EXPECT_EQ(found[0].space, "MNI");
+  EXPECT_EQ(found[0].shape, grey.shape);
+  EXPECT_EQ(found[0].affine, grey.affine);
+  EXPECT_EQ(found[0].grey, grey.grey);
+  EXPECT_TRUE(found[0].region.empty());
+  EXPECT_EQ(found[1].name, "AAL ../x");
+  EXPECT_EQ(found[1].region, regions.region);
+  EXPECT_TRUE(read_volumes(w.path, kAnatomyFigures).empty());
+  grey.grey.pop_back();
+  EXPECT_THROW(
+      write_shard(w.path, w.header, w.person, ShardFigures{{}, {{kTemplateFigures, {grey}}}}),
+      Error);
+}
+
+TEST(Design, ComesBackAsItWasWritten) {
+  Written w;
+  RunRecord& run = w.person.runs.front();
+  EXPECT_TRUE(run.design.name.empty());
+  run.design = {{"faces", "houses <b>"}, Eigen::MatrixXf::Random(run.n_volumes, 2)};
+  write_shard(w.path, w.header, w.person);
+  const TaskDesign found = read_design(w.path, run.run_id);
+  EXPECT_EQ(found.name, run.design.name);
+  EXPECT_EQ(found.values, run.design.values);
+  EXPECT_TRUE(read_design(w.path, "sub-none").name.empty());
+}
+
 TEST(Figures, AWrongSizeIsRefusedAndLeavesNoFile) {
   Written w;
   FigureRecord bad = figure("t1w", 10, 10, 1);
   bad.layers[0].pixels.pop_back();
-  EXPECT_THROW(write_shard(w.path, w.header, w.person, {{kAnatomyFigures, {bad}}}), Error);
+  const ShardFigures figures{{{kAnatomyFigures, {bad}}}, {}};
+  EXPECT_THROW(write_shard(w.path, w.header, w.person, figures), Error);
   EXPECT_FALSE(std::filesystem::exists(w.path));
 }
 
 TEST(Figures, StayInTheShard) {
   Written w;
-  write_shard(w.path, w.header, w.person, {{kAnatomyFigures, {figure("t1w", 30, 20, 1)}}});
+  write_shard(w.path, w.header, w.person,
+              ShardFigures{{{kAnatomyFigures, {figure("t1w", 30, 20, 1)}}}, {}});
   const auto plain = w.folder.path() / "plain.h5";
   write_shard(plain, w.header, w.person);
   const Context context;

@@ -249,7 +249,7 @@ void write_stages(const Group& provenance, People people) {
 
 void write_resources(const Group& provenance, People people) {
   std::vector<std::string> stage, item;
-  std::vector<double> wall_s, cpu_s, peak_bytes;
+  std::vector<double> wall_s, cpu_s, peak_bytes, start_s, cores;
   for (const PersonRecord& person : people) {
     for (const ResourceRecord& resource : person.resources) {
       stage.push_back(resource.stage);
@@ -257,6 +257,8 @@ void write_resources(const Group& provenance, People people) {
       wall_s.push_back(resource.wall_s);
       cpu_s.push_back(resource.cpu_s);
       peak_bytes.push_back(resource.peak_bytes);
+      start_s.push_back(resource.start_s);
+      cores.push_back(resource.cores);
     }
   }
   const Group group = provenance.create("resources");
@@ -271,6 +273,9 @@ void write_resources(const Group& provenance, People people) {
        {"description",
         "most resident memory of the process, all its runs together, that is known from while "
         "the stage worked"}});
+  group.write("start_s", {use}, Values(start_s), {{"units", "s"}, {"long_name", "Unix time"}});
+  group.write("cores", {use}, Values(cores),
+              {{"long_name", "CPU time of the process over wall time"}});
 }
 
 } // namespace

@@ -33,8 +33,9 @@ void write_provenance(const Group& root, const CohortHeader& header,
                       std::span<const PersonRecord> people);
 // /timeseries/<atlas>/<run_id> and /confounds/<run_id>.
 void write_run(const Group& root, const RunRecord& run);
-// /carpet/<run_id>; not merged.
+// /carpet/<run_id> and /design/<run_id>; not merged.
 void write_carpet(const Group& root, const RunRecord& run);
+void write_design(const Group& root, const RunRecord& run);
 
 struct ConnectivityLayout { // of one source and atlas
   std::string source, atlas;

@@ -137,9 +137,13 @@ std::vector<ResourceRecord> CohortReader::resources() const {
   const auto wall_s = doubles(file, base + "wall_s", n);
   const auto cpu_s = doubles(file, base + "cpu_s", n);
   const auto peak_bytes = doubles(file, base + "peak_bytes", n);
+  const std::vector<double> unknown(n, std::nan("")); // older files
+  const auto start_s =
+      exists(file, base + "start_s") ? doubles(file, base + "start_s", n) : unknown;
+  const auto cores = exists(file, base + "cores") ? doubles(file, base + "cores", n) : unknown;
   std::vector<ResourceRecord> out;
   for (std::size_t i = 0; i < n; ++i) {
-    out.push_back({stage[i], item[i], wall_s[i], cpu_s[i], peak_bytes[i]});
+    out.push_back({stage[i], item[i], wall_s[i], cpu_s[i], peak_bytes[i], start_s[i], cores[i]});
   }
   return out;
 }

@@ -37,6 +37,12 @@ struct Carpet {
   int volumes_per_column_after = 1; // of the volumes kept
 };
 
+// The regressors of a task in the first-level model of a run. Empty: it has no model.
+struct TaskDesign {
+  std::vector<std::string> name; // K
+  Eigen::MatrixXf values;        // T x K
+};
+
 struct RunRecord {
   std::string run_id; // "sub-01_ses-a_task-rest_run-1"
   std::string task;
@@ -71,6 +77,7 @@ struct RunRecord {
   std::vector<std::uint8_t> kept;             // T
   std::map<std::string, double> quality;      // by name, see stage run_quality
   Carpet carpet;                              // in shards only
+  TaskDesign design;                          // in shards only
   std::map<std::string, ParcelSeries> series; // by atlas name; absent when the run failed
 };
 
@@ -119,8 +126,10 @@ struct ResourceRecord {
   std::string stage;
   std::string item; // run or participant
   double wall_s = 0.0;
-  double cpu_s = 0.0;
-  double peak_bytes = 0.0;
+  double cpu_s = 0.0;      // of the thread that called it
+  double peak_bytes = 0.0; // resident memory of the process, the larger of before and after
+  double start_s = std::numeric_limits<double>::quiet_NaN(); // Unix time
+  double cores = std::numeric_limits<double>::quiet_NaN();   // that the process used meanwhile
 };
 
 struct PersonRecord {
@@ -203,6 +212,10 @@ struct PredictionRecord {
   Eigen::MatrixXd by_arm;              // N x A
   std::vector<std::uint8_t> abstain;   // N
   Eigen::MatrixXi fold;                // repeats x N, test fold of a row, -1 not used
+  // Of N x G circuits: sums of coefficient times standardised input, from the model that did not
+  // see the person; of classes in log-odds.
+  std::vector<std::string> contribution_name;
+  Eigen::MatrixXd contribution;
   std::vector<std::string> coefficient_name; // K
   std::vector<double> coefficient;           // K, of the model fitted on every usable row
   Eigen::MatrixXd fold_coefficient;          // folds x K, of the models of the folds

@@ -100,6 +100,10 @@ void write_outcomes(const Group& group, const Dimension& row, const PredictionRe
     const Dimension arm = group.dimension("arm", record.arm);
     if (record.by_arm.size() > 0) group.write("by_arm", {row, arm}, record.by_arm);
   }
+  if (!record.contribution_name.empty()) {
+    const Dimension circuit = group.dimension("circuit", record.contribution_name);
+    group.write("contribution", {row, circuit}, record.contribution);
+  }
   if (!record.abstain.empty()) {
     expect(record.abstain.size(), row.size, group.path_of("abstain"));
     group.write_flags("abstain", {row}, record.abstain, "predicted abstained");

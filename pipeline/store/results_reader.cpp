@@ -59,6 +59,8 @@ PredictionRecord read_prediction(const File& file, const std::string& path) {
   optional(file, base + "set", record.set, read_flag_matrix);
   optional(file, base + "arm", record.arm, read_strings);
   optional(file, base + "by_arm", record.by_arm, read_matrix);
+  optional(file, base + "circuit", record.contribution_name, read_strings);
+  optional(file, base + "contribution", record.contribution, read_matrix);
   optional(file, base + "abstain", record.abstain, read_uint8);
   optional(file, base + "fold", record.fold, read_int_matrix);
   optional(file, base + "term", record.coefficient_name, read_strings);

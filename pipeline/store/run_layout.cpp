@@ -83,6 +83,17 @@ void write_carpet(const Group& root, const RunRecord& run) {
   write("after", carpet.after, carpet.volumes_per_column_after);
 }
 
+void write_design(const Group& root, const RunRecord& run) {
+  const TaskDesign& design = run.design;
+  if (design.name.empty()) return;
+  expect(design.name.size(), rows(design.values.cols()), run, "names of regressors");
+  const Group group = root.open_or_create("design").create(run.run_id);
+  const Dimension regressor = group.dimension("regressor", design.name);
+  const Dimension time = write_time(group, run, rows(design.values.rows()));
+  group.write("values", {time, regressor}, Values(row_major(design.values)),
+              {{"long_name", "regressors of the task in the model of the run"}});
+}
+
 void write_run(const Group& root, const RunRecord& run) {
   for (const auto& [atlas, series] : run.series) write_series(root, run, atlas, series);
   if (run.confounds.rows() > 0) write_confounds(root, run);

@@ -21,6 +21,7 @@ void write_content(const File& file, const CohortHeader& header, const PersonRec
   for (const RunRecord& run : person.runs) {
     write_run(root, run);
     write_carpet(root, run);
+    write_design(root, run);
   }
   write_figures(root, figures);
   for (const ConnectivityLayout& layout : connectivity_layout(header, people)) {
