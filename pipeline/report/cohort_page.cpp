@@ -64,6 +64,8 @@ std::string cohort_page(const Stored& stored) {
   add_quality(page, stored);
   add_missingness(page, stored);
   add_motion_and_connectivity(page, stored);
+  add_harmonization(page, stored);
+  add_norms(page, stored);
   add_cohort_scores(page, stored);
   add_biotypes(page, stored);
   add_cohort_predictions(page, stored);
@@ -110,7 +112,7 @@ void add_first_looks(Page& page, const Stored& stored) {
         {{run.run_id, page_href(stored.page(row)) + "#run-" + bids::safe_component(run.run_id)},
          run.status,
          names_of(stored.outlying(run), run),
-         run.reason},
+         said_of(run)},
         run.status);
   }
   page.table(table);
@@ -134,7 +136,7 @@ void add_runs(Page& page, const Stored& stored) {
   columns.push_back({"far out", "how many numbers lie beyond Tukey's fence on the bad side"});
   columns.push_back({"decision", "of a person, from the review file", true});
   columns.push_back({"rater", ""});
-  columns.push_back({"reason", ""});
+  columns.push_back({"reason or note", "a note is no doubt: what was or was not done"});
   Table table("Every run", columns);
   for (std::size_t i = 0; i < stored.runs.run.size(); ++i) {
     const auto& run = stored.runs.run[i];
@@ -150,7 +152,7 @@ void add_runs(Page& page, const Stored& stored) {
     cells.push_back(far > 0 ? std::to_string(far) : "");
     cells.push_back(run.qc_decision);
     cells.push_back(run.qc_rater);
-    cells.push_back(run.reason);
+    cells.push_back(said_of(run));
     table.row(cells, run.status, run.run_id);
   }
   page.table(table);

@@ -20,7 +20,7 @@ void add_markdown(Page& page, const std::string& text) {
     if (item != in_list) page.markup(item ? "<ul>\n" : "</ul>\n");
     in_list = item;
     if (item) {
-      page.markup("<li>" + bids::html_escape(line.substr(2)) + "</li>\n");
+      page.item(line.substr(2));
     } else if (line.starts_with("#")) {
       const std::string title = line.substr(std::min(line.find_first_not_of("# "), line.size()));
       if (title != "Methods") page.heading(title);
@@ -94,6 +94,7 @@ void add_result_tables(Page& page, const Stored& stored) {
   std::string before;
   for (const auto& record : stored.tables) {
     if (record.axis == "row" || record.columns.empty()) continue;
+    if (record.path == kSiteAssociation) continue; // stands with harmonisation
     const std::string family = record.path.substr(0, record.path.find('/'));
     if (family != before) {
       if (!before.empty()) page.end_section();
@@ -142,44 +143,6 @@ void add_reliability(Page& page, const Stored& stored) {
     table.row(cells);
   }
   page.folded("Reliability of " + std::to_string(names.size()) + " measures", table);
-  page.end_section();
-}
-
-void add_stages(Page& page, const Stored& stored) {
-  page.begin_section(
-      "stages", "Where the time went",
-      "Wall and CPU seconds of every stage, summed over people, and the largest memory of one.");
-  struct Use {
-    double wall_s = 0.0, cpu_s = 0.0, peak = 0.0;
-    std::size_t n = 0;
-  };
-  std::map<std::string, Use> uses;
-  for (const auto& one : stored.cohort.resources()) {
-    Use& use = uses[one.stage];
-    use.wall_s += one.wall_s;
-    use.cpu_s += one.cpu_s;
-    use.peak = std::max(use.peak, one.peak_bytes);
-    ++use.n;
-  }
-  if (uses.empty()) page.absent("No times are stored.");
-  std::vector<std::pair<std::string, Use>> order(uses.begin(), uses.end());
-  std::stable_sort(order.begin(), order.end(),
-                   [](const auto& a, const auto& b) { return a.second.wall_s > b.second.wall_s; });
-  Table table(
-      "Time and memory of stages",
-      {{"stage", ""}, {"times", ""}, {"wall s", "sum"}, {"CPU s", "sum"}, {"peak MB", "largest"}});
-  Json data = Json::array();
-  for (const auto& [name, use] : order) {
-    table.row({name, std::to_string(use.n), number(use.wall_s, "%.1f"), number(use.cpu_s, "%.1f"),
-               number(use.peak / 1e6, "%.0f")});
-    data.push_back({{"stage", name},
-                    {"wall", short_number(use.wall_s)},
-                    {"cpu", short_number(use.cpu_s)},
-                    {"mb", short_number(use.peak / 1e6)}});
-  }
-  if (!uses.empty())
-    page.chart("stages", "Sum of wall time of each stage (bar) and of CPU time (mark).", data,
-               &table);
   page.end_section();
 }
 

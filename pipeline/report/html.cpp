@@ -11,6 +11,20 @@ namespace {
 
 std::string escaped(std::string_view text) { return bids::html_escape(text); }
 
+// Escaped, and what stands between two backticks as code.
+std::string marked(std::string_view text) {
+  std::string out;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t open = text.find('`', begin);
+    const std::size_t close = open == text.npos ? text.npos : text.find('`', open + 1);
+    out += escaped(text.substr(begin, close == text.npos ? text.npos : open - begin));
+    if (close == text.npos) break;
+    out += "<code>" + escaped(text.substr(open + 1, close - open - 1)) + "</code>";
+    begin = close + 1;
+  }
+  return out;
+}
+
 constexpr const char* kStyle = R"css(
 :root{--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--back:#fff;--band:#f6f8fa;--link:#0b57a4}
 *{box-sizing:border-box}
@@ -44,6 +58,7 @@ figure svg{overflow:visible}.panels{display:grid;grid-template-columns:repeat(au
 .panels>div{min-width:0}.panel-title{font-size:.85rem;font-weight:600;margin:.2rem 0 0}
 .plot{overflow-x:auto;max-width:100%}
 details{margin:.3rem 0 .8rem}summary{cursor:pointer;font-size:.9rem}
+.viewer .canvas{height:26rem;max-width:56rem;background:#000}.viewer canvas{width:100%;height:100%}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem;margin:.6rem 0}
 .card{border:1px solid var(--line);border-radius:.4rem;padding:.5rem .7rem}.card b{display:block;font-size:1.3rem}.card span{font-size:.83rem;color:var(--soft)}
 fieldset{border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;padding:.3rem .7rem .6rem;min-width:0}fieldset .row{display:flex;flex-wrap:wrap;gap:.4rem 1.2rem;align-items:center}
@@ -51,7 +66,8 @@ legend{overflow-wrap:anywhere;font-weight:600;font-size:.9rem}
 fieldset textarea{width:100%;min-height:2.4rem}li{max-width:60rem;overflow-wrap:anywhere}nav li{max-width:none}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.6rem;font-size:.85rem;color:var(--soft)}
 @media (max-width:40rem){body{font-size:15px;padding:0 .7rem 2rem}h1{font-size:1.3rem}nav{position:static}.wide td:first-child{position:static}}
-@media print{nav,.tools,.skip,.review,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7.5pt}th,td{padding:.1rem .25rem;overflow-wrap:anywhere}td.t{min-width:0}caption{white-space:normal}figure svg{max-width:100%;height:auto}.wide td:first-child{white-space:normal;position:static}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
+@media print{nav,.tools,.skip,.review,#viewer,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7pt}th,td{padding:.1rem .2rem}section:has(tr[data-run]){page:wide}table:has(tr[data-run]){font-size:6pt}td.t{min-width:0}caption{white-space:normal}figure svg{max-width:100%;height:auto}.wide td:first-child{white-space:normal;position:static;overflow-wrap:anywhere;min-width:6rem}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
+@page wide{size:A4 landscape}
 )css";
 
 constexpr std::size_t kLongText = 40; // bytes: gets room beside narrow columns
@@ -155,11 +171,13 @@ void Page::heading(const std::string& text) { html_ += "<h3>" + escaped(text) + 
 
 void Page::paragraph(const std::string& text, const std::string& kind) {
   html_ += kind.empty() ? "<p>" : "<p class=\"" + escaped(kind) + "\">";
-  html_ += escaped(text) + "</p>\n";
+  html_ += marked(text) + "</p>\n";
 }
 
+void Page::item(const std::string& text) { html_ += "<li>" + marked(text) + "</li>\n"; }
+
 void Page::folded(const std::string& summary, const Table& table) {
-  html_ += "<details><summary>" + escaped(summary) + "</summary>\n" + table.html() + "</details>\n";
+  html_ += "<details><summary>" + marked(summary) + "</summary>\n" + table.html() + "</details>\n";
 }
 
 void Page::chart(const std::string& kind, const std::string& caption, const Json& data,
@@ -180,9 +198,12 @@ void Page::chart(const std::string& kind, const std::string& caption, const Json
 std::string Page::document(const std::string& title, const std::string& above,
                            const std::string& footer) const {
   const bool scripted = !page_script().empty();
-  std::string policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri "
-                       "'none'; form-action 'none'";
-  if (scripted) policy += "; script-src 'sha256-" + std::string(page_script_sha256()) + "'";
+  std::string policy =
+      "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; base-uri "
+      "'none'; form-action 'none'";
+  if (scripted) { // 'self', and file: for pages from disk: the viewer's files beside the page
+    policy += "; script-src 'sha256-" + std::string(page_script_sha256()) + "' 'self' file:";
+  }
   std::string out = "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
                     "<meta http-equiv=\"Content-Security-Policy\" content=\"" +

@@ -53,7 +53,9 @@ public:
                      const std::string& what_it_shows = "");
   void end_section();
   void heading(const std::string& text);
+  // Of paragraphs, items and summaries: text between two backticks is shown as code.
   void paragraph(const std::string& text, const std::string& kind = "");
+  void item(const std::string& text); // of a list
   // Why something is not here.
   void absent(const std::string& reason) { paragraph(reason, "absent"); }
   void table(const Table& table) { html_ += table.html(); }

@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <set>
 
 #include "pipeline/report/pages.hpp"
+#include "pipeline/report/viewer.hpp"
+#include "pipeline/report/web_bundle.hpp"
 
 namespace boldmill::report {
 namespace fs = std::filesystem;
@@ -35,6 +38,24 @@ ReportInfo stored_info(const fs::path& out, const store::CohortReader& cohort,
   return own;
 }
 
+// The page of a person and what its viewer loads.
+void write_person_page(const fs::path& out, const std::string& page,
+                       const std::vector<Session>& sessions, std::vector<fs::path>& written) {
+  const std::string script = volumes_script(sessions);
+  const std::string file = script.empty() ? "" : volumes_file(page);
+  if (!file.empty()) {
+    fs::create_directories(out / "figures");
+    bids::write_file_atomically(out / file, script);
+    written.emplace_back(file);
+    if (std::find(written.begin(), written.end(), fs::path(kViewerFile)) == written.end()) {
+      bids::write_file_atomically(out / kViewerFile, std::string(viewer_script()) + "\n");
+      written.emplace_back(kViewerFile);
+    }
+  }
+  bids::write_file_atomically(out / page, participant_page(sessions, file));
+  written.emplace_back(page);
+}
+
 } // namespace
 
 std::string stored_dataset_name(const fs::path& out) {
@@ -61,8 +82,7 @@ std::vector<fs::path> write_pages(const fs::path& out, const store::CohortReader
          shard_of(out, stored.people.participant_id[row], stored.people.session_id[row])});
   }
   for (const auto& [file, sessions] : people) {
-    bids::write_file_atomically(out / file, participant_page(sessions));
-    written.emplace_back(file);
+    write_person_page(out, file, sessions, written);
   }
   return written;
 }
@@ -88,8 +108,7 @@ std::vector<fs::path> write_shard_pages(const fs::path& out, const std::vector<f
       readers.push_back(std::move(reader));
       stored.push_back(std::move(one));
     }
-    bids::write_file_atomically(out / page, participant_page(sessions));
-    written.emplace_back(page);
+    write_person_page(out, page, sessions, written);
     begin = end;
   }
   return written;

@@ -15,7 +15,9 @@ struct Session {
   std::size_t row = 0;
   std::filesystem::path shard;
 };
-[[nodiscard]] std::string participant_page(const std::vector<Session>& sessions);
+// `volumes`: the file that the viewer loads, "" without.
+[[nodiscard]] std::string participant_page(const std::vector<Session>& sessions,
+                                           const std::string& volumes = "");
 
 // Sections of the cohort page, in its order.
 void add_first_looks(Page& page, const Stored& stored);
@@ -23,6 +25,8 @@ void add_runs(Page& page, const Stored& stored);
 void add_quality(Page& page, const Stored& stored);
 void add_missingness(Page& page, const Stored& stored);
 void add_motion_and_connectivity(Page& page, const Stored& stored);
+void add_harmonization(Page& page, const Stored& stored);
+void add_norms(Page& page, const Stored& stored);
 void add_cohort_scores(Page& page, const Stored& stored);
 void add_biotypes(Page& page, const Stored& stored);
 void add_cohort_predictions(Page& page, const Stored& stored);
@@ -36,6 +40,7 @@ void add_review_panel(Page& page, const Stored& stored, bool of_cohort);
 void add_gates(Page& page, const Stored& stored);
 void add_methods(Page& page, const Stored& stored);
 [[nodiscard]] std::string footer(const Stored& stored);
+inline constexpr const char* kSiteAssociation = "site_association";
 [[nodiscard]] Table table_of(const store::TableRecord& record, std::size_t most_rows);
 
 // Of a participant page.
@@ -44,6 +49,8 @@ void add_pictures(Page& page, const Session& session, const std::string& owner);
 void add_run(Page& page, const Session& session, const store::RunRecord& run);
 void add_profile(Page& page, const Session& session);
 void add_connectivity(Page& page, const Session& session);
+void add_own_norms(Page& page, const Session& session);
+void add_own_biotype(Page& page, const Session& session);
 void add_own_predictions(Page& page, const Session& session);
 
 } // namespace boldmill::report

@@ -76,6 +76,25 @@ TEST(Html, TableCellsAndLinksAreEscaped) {
     EXPECT_FALSE(holds(html, bad)) << bad << html;
 }
 
+TEST(Html, TextBetweenBackticksIsCodeAndStaysEscaped) {
+  Page page;
+  page.paragraph("see `config explain <b>` and ` alone");
+  page.folded("thresholds (`gates`)", Table("t", {{"a", ""}}));
+  const std::string html = page.document("", "", "");
+  EXPECT_TRUE(holds(html, "<p>see <code>config explain &lt;b&gt;</code> and ` alone</p>"));
+  EXPECT_TRUE(holds(html, "<summary>thresholds (<code>gates</code>)</summary>"));
+}
+
+TEST(Pages, WhatIsSaidOfARunThatIsOkIsANote) {
+  store::RunRecord run;
+  run.status = "ok";
+  EXPECT_EQ(said_of(run), "");
+  run.reason = "distortion not corrected";
+  EXPECT_EQ(said_of(run), "note: distortion not corrected");
+  run.status = "warning";
+  EXPECT_EQ(said_of(run), "distortion not corrected");
+}
+
 TEST(Pages, CohortPageHoldsEveryRunAndLinksIt) {
   const store::TestFolder folder;
   const store::CohortReader cohort(example_cohort(folder, 6));
@@ -125,6 +144,64 @@ TEST(Pages, EveryBiotypeStatisticStandsBesideItsNull) {
       holds(html, "0.520</td><td class=\"n\">0.620 (0.615 to 0.625)</td><td class=\"n\">1.000<"));
   EXPECT_TRUE(holds(html, "0.625</td><td class=\"n\">3</td><td class=\"n\">1.500<"))
       << "the one declared test";
+}
+
+// Site A lies 1 pooled SD above, of which 0.9 is taken off, and has three times the SD, of which 2
+// is divided out: (1 - 0.9) / 2 = 0.05 and 3 / 2 = 1.5 stay. Site B is left as it is.
+TEST(Pages, HarmonisationShowsWhatIsLeftOfASite) {
+  const store::TestFolder folder;
+  store::GroupRecord group{.path = "harmonization"};
+  group.settings = {{"batch_column", "site"}};
+  group.axes = {{"column", 2, {"ic.D1D2", "constant"}, {}}, {"batch", 2, {"A <b>", "B"}, {}}};
+  const auto add = [&group](const char* name, std::vector<std::string> axes,
+                            std::vector<double> values) {
+    group.arrays.push_back({.name = name, .axes = std::move(axes), .number = std::move(values)});
+  };
+  add("n_rows", {"batch"}, {4, 2});
+  add("pooled_sd", {"column"}, {0.25, 0.0});
+  add("location", {"batch", "column"}, {0.9, 0.0, 0.0, 0.0});
+  add("location_unshrunk", {"batch", "column"}, {1.0, 7.0, -0.5, 7.0});
+  add("scale", {"batch", "column"}, {4.0, 1.0, 1.0, 1.0});
+  add("scale_unshrunk", {"batch", "column"}, {9.0, 1.0, 1.0, 1.0});
+  const store::CohortReader cohort(example_cohort(folder, 6, {group}));
+  (void)write_pages(folder.path(), cohort, {"0.1.0", "", "", {}});
+  const std::string html = without_scripts(folder.bytes("index.html"));
+  const std::string n = "</td><td class=\"n\">";
+  EXPECT_TRUE(holds(html, "<td>A &lt;b&gt;" + n + "4" + n + "1.00" + n + "0.05" + n + "3.00" + n +
+                              "1.50<"));
+  EXPECT_TRUE(holds(html, "<td>B" + n + "2" + n + "0.50" + n + "0.50" + n + "1.00" + n + "1.00<"));
+}
+
+// Rows 0 and 1 made the norm of the first measure: one of two lies beyond 1.96, RMS sqrt(2.5).
+TEST(Pages, NormsStandBesideThoseWhoMadeThem) {
+  const store::TestFolder folder;
+  store::GroupRecord group{.path = "norms", .fitted_on = "whole_cohort"};
+  const std::vector<std::string> axes{"row", "measure"};
+  std::vector<double> z(18, NAN), centile(18, NAN);
+  z[0] = 2.0, z[3] = -1.0, z[9] = -3.0;
+  centile[0] = 0.97725, centile[3] = 0.15866, centile[9] = 0.00135;
+  group.arrays = {{.name = "z", .axes = axes, .number = z},
+                  {.name = "centile", .axes = axes, .number = centile},
+                  {.name = "z_se", .axes = axes, .number = z},
+                  {.name = "expected", .axes = axes, .number = z},
+                  {.name = "in_reference", .axes = {"row"}, .number = {1, 1, 0, 0, 0, 0}},
+                  {.name = "age_outside", .axes = {"row"}, .number = {0, 0, 0, 1, 0, 0}},
+                  {.name = "new_site", .axes = {"row"}, .number = {0, 0, 0, 0, 0, 0}}};
+  const store::CohortReader cohort(example_cohort(folder, 6, {group}));
+  (void)write_pages(folder.path(), cohort, {"0.1.0", "", "", {}});
+  const std::string html = without_scripts(folder.bytes("index.html"));
+  const std::string n = "</td><td class=\"n\">";
+  EXPECT_TRUE(holds(html, "<td>ic.D1D2" + n + "2" + n + "50.0" + n + "1.58" + n + "1" + n +
+                              "100.0" + n + "-3.00<"));
+  EXPECT_TRUE(holds(html, "2 healthy people made the norm; 50.0 % of their values"));
+  const std::string person = without_scripts(folder.bytes("sub-0004.html"));
+  EXPECT_TRUE(holds(person, "<td>ic.D1D2" + n + "-3.00"));
+  EXPECT_TRUE(holds(person, "1 of 1 measures lie beyond 1.96"));
+  EXPECT_TRUE(holds(person, "Outside the ages of the healthy people"));
+  EXPECT_TRUE(holds(without_scripts(folder.bytes("sub-0001.html")), "The norm was learned from"));
+  EXPECT_TRUE(holds(without_scripts(folder.bytes("sub-0002.html")), "beyond 1.96"));
+  EXPECT_TRUE(
+      holds(without_scripts(folder.bytes("sub-0005.html")), "No measure of this session has"));
 }
 
 TEST(Pages, EverythingFromOutsideIsEscaped) {

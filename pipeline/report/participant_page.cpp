@@ -4,6 +4,7 @@
 
 #include "pipeline/report/pages.hpp"
 #include "pipeline/report/prediction_parts.hpp"
+#include "pipeline/report/viewer.hpp"
 #include "pipeline/store/figures.hpp"
 
 namespace boldmill::report {
@@ -28,9 +29,11 @@ void add_summary(Page& page, const std::vector<Session>& sessions) {
   std::vector<Column> columns{{"column", ""}, {"value", ""}};
   if (sessions_named) columns.insert(columns.begin(), Column{"session", ""});
   Table about("About the participant, from participants.tsv", columns);
-  Table gates(
-      "Runs and what became of them",
-      {{"run", ""}, {"task", ""}, {"status", ""}, {"reason", ""}, {"a person's decision", ""}});
+  Table gates("Runs and what became of them", {{"run", ""},
+                                               {"task", ""},
+                                               {"status", ""},
+                                               {"reason or note", ""},
+                                               {"a person's decision", ""}});
   for (const Session& session : sessions) {
     const auto& people = session.stored->people;
     for (const auto& name : people.column_names) {
@@ -46,7 +49,7 @@ void add_summary(Page& page, const std::vector<Session>& sessions) {
       gates.row({{run->run_id, "#run-" + bids::safe_component(run->run_id)},
                  run->task,
                  run->status,
-                 run->reason,
+                 said_of(*run),
                  decision},
                 run->status);
     }
@@ -107,6 +110,37 @@ void add_session(Page& page, const Session& session, bool several) {
   page.end_section();
 }
 
+// What each circuit adds to this person's number, from the model that did not see them.
+void add_contributions(Page& page, const store::PredictionRecord& record, std::size_t row) {
+  const auto r = static_cast<Eigen::Index>(row);
+  if (r >= record.contribution.rows() || record.contribution.row(r).array().isNaN().all()) {
+    page.absent(record.target + ": what drove the prediction is not stored for this session.");
+    return;
+  }
+  const std::string unit = is_binary(record) ? "log-odds" : "units of the outcome";
+  std::vector<std::pair<double, std::string>> order;
+  for (std::size_t g = 0; g < record.contribution_name.size(); ++g) {
+    order.emplace_back(record.contribution(r, static_cast<Eigen::Index>(g)),
+                       record.contribution_name[g]);
+  }
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return std::abs(a.first) > std::abs(b.first);
+  });
+  Table table("What drove " + record.target, {{"circuit", ""}, {"contribution", unit}});
+  Json bars = Json::array();
+  for (const auto& [value, name] : order) {
+    table.row({name, number(value, "%.3g")});
+    bars.push_back({{"name", name}, {"v", short_number(value)}});
+  }
+  page.chart("contributions",
+             "What drove the prediction of " + record.target +
+                 ": coefficient times standardised measure, summed over the measures of a "
+                 "circuit, in " +
+                 unit + (is_binary(record) ? " of " + record.class_name[1] : std::string()) +
+                 ". A part of a model's arithmetic, not a cause.",
+             {{"unit", unit}, {"bars", bars}}, &table);
+}
+
 } // namespace
 
 void add_own_predictions(Page& page, const Session& session) {
@@ -152,13 +186,12 @@ void add_own_predictions(Page& page, const Session& session) {
                                    : "research only, with its interval"});
   }
   page.table(table);
-  page.paragraph("Contributions of single measures to a person's prediction are not stored. How "
-                 "well each model does, beside its "
-                 "baselines, stands on the cohort page.",
-                 "absent");
+  for (const auto& record : stored.predictions) add_contributions(page, record, row);
+  page.paragraph("How well each model does, beside its baselines, stands on the cohort page.",
+                 "lead");
 }
 
-std::string participant_page(const std::vector<Session>& sessions) {
+std::string participant_page(const std::vector<Session>& sessions, const std::string& volumes) {
   const Stored& first = *sessions.front().stored;
   const bool several = sessions.size() > 1;
   Page page;
@@ -178,8 +211,14 @@ std::string participant_page(const std::vector<Session>& sessions) {
        "bar is the standard error of this "
        "scan. One measurement is not a diagnosis.",
        add_profile);
+  each("norms", "Norms",
+       "Each measure against healthy people of the same age, sex, site and motion, as far as the "
+       "model knows them: z is standard normal among them, the centile is the share of them below.",
+       add_own_norms);
+  each("biotype", "Biotype", "", add_own_biotype);
   each("connectivity", "Connectivity", "", add_connectivity);
   each("predictions", "Predictions", "", add_own_predictions);
+  add_viewer(page, volumes);
   add_review_panel(page, first, false);
   add_methods(page, first);
   const std::string& id = first.people.participant_id[sessions.front().row];

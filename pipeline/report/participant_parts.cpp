@@ -135,11 +135,34 @@ void add_coverage(Page& page, const Stored& stored, const store::RunRecord& run)
     page.folded(std::to_string(table.n_rows()) + " regions less covered", table);
 }
 
-void add_design(Page& page, const Stored& stored, const store::RunRecord& run) {
-  const Json rest = stored.config.value("/input/rest_tasks"_json_pointer, Json::array({"rest"}));
+// The regressors of a task run's model, over time.
+void add_design(Page& page, const Session& session, const store::RunRecord& run) {
+  const Json rest =
+      session.stored->config.value("/input/rest_tasks"_json_pointer, Json::array({"rest"}));
   if (std::find(rest.begin(), rest.end(), Json(run.task)) != rest.end()) return;
-  page.absent("The design of a task run is not stored; what its contrasts gave stands among the "
-              "raw measures below.");
+  const store::TaskDesign design =
+      session.shard.empty() ? store::TaskDesign{} : store::read_design(session.shard, run.run_id);
+  if (design.name.empty()) {
+    page.absent("No model of the task is stored: without events, or refused; the reason stands "
+                "with the run.");
+    return;
+  }
+  Json data{{"tr", short_number(run.tr_s)}, {"kept", run.kept}, {"traces", Json::array()}};
+  Table table("Regressors of the task", {{"regressor", ""}, {"smallest", ""}, {"largest", ""}});
+  for (std::size_t k = 0; k < design.name.size(); ++k) {
+    const auto column = design.values.col(static_cast<Eigen::Index>(k));
+    Json values = Json::array();
+    for (Eigen::Index t = 0; t < std::min(column.size(), kMostPoints); ++t) {
+      values.push_back(std::round(static_cast<double>(column[t]) * 1000.0) / 1000.0);
+    }
+    data["traces"].push_back({{"label", design.name[k]}, {"values", std::move(values)}});
+    table.row({design.name[k], number(static_cast<double>(column.minCoeff()), "%.3g"),
+               number(static_cast<double>(column.maxCoeff()), "%.3g")});
+  }
+  page.chart("traces",
+             "The task in the model of this run: events convolved with the response function, in "
+             "seconds. Shaded: volumes left out.",
+             data, &table);
 }
 
 void add_rating(Page& page, const store::RunRecord& run) {
@@ -151,65 +174,6 @@ void add_rating(Page& page, const store::RunRecord& run) {
             rating + "</label>";
   }
   page.markup(html + "</div><label>Note<textarea rows=\"2\"></textarea></label></fieldset>\n");
-}
-
-// The 5th to 95th percentile of the healthy people, NaN with fewer than five.
-std::pair<double, double> healthy_band(const Stored& stored, const Eigen::MatrixXd& value,
-                                       Eigen::Index column) {
-  std::vector<double> own;
-  for (std::size_t row = 0; row < stored.healthy.size(); ++row) {
-    const double v = value(static_cast<Eigen::Index>(row), column);
-    if (stored.healthy[row] != 0 && std::isfinite(v)) own.push_back(v);
-  }
-  if (own.size() < 5) return {NAN, NAN};
-  std::sort(own.begin(), own.end());
-  const auto at = [&own](double share) {
-    const double place = share * static_cast<double>(own.size() - 1);
-    const auto below = static_cast<std::size_t>(place);
-    const std::size_t above = std::min(below + 1, own.size() - 1);
-    return own[below] + (place - static_cast<double>(below)) * (own[above] - own[below]);
-  };
-  return {at(0.05), at(0.95)};
-}
-
-void add_values(Page& page, const Session& session, const store::ScoreTable& values,
-                const std::vector<std::string>& names, const std::string& what) {
-  const auto row = static_cast<Eigen::Index>(session.row);
-  Table table(what + " of this session", {{"name", ""},
-                                          {"value", "healthy SD"},
-                                          {"standard error", ""},
-                                          {"healthy, 5 to 95 %", "of this cohort's healthy group"},
-                                          {"coverage", "smallest share of a region seen"},
-                                          {"why missing", ""}});
-  Json points = Json::array();
-  for (Eigen::Index i = 0; i < values.value.cols(); ++i) {
-    const auto n = static_cast<std::size_t>(i);
-    const double value = values.value(row, i);
-    const double se = values.se.size() > 0 ? values.se(row, i) : NAN;
-    const auto [low, high] = healthy_band(*session.stored, values.value, i);
-    const std::string why =
-        session.row < values.reason.size() && n < values.reason[session.row].size()
-            ? values.reason[session.row][n]
-            : "";
-    table.row({names[n], number(value), number(se),
-               std::isnan(low) ? "" : number(low) + " to " + number(high),
-               values.coverage.size() > 0 ? number(values.coverage(row, i)) : "", why});
-    points.push_back({{"name", names[n]},
-                      {"v", short_number(value)},
-                      {"se", short_number(se)},
-                      {"l", short_number(low)},
-                      {"h", short_number(high)}});
-  }
-  if (values.value.row(row).array().isNaN().all()) {
-    page.paragraph(what + ": all " + std::to_string(names.size()) + " are missing.", "absent");
-    page.folded(what + ": why each is missing", table);
-    return;
-  }
-  page.chart("profile",
-             what + ": dot and bar are this scan and its standard error, the grey band is where "
-                    "nine of ten healthy people of "
-                    "this cohort lie. Missing ones have no dot; the table says why.",
-             {{"points", points}}, &table);
 }
 
 } // namespace
@@ -229,8 +193,12 @@ void add_run(Page& page, const Session& session, const store::RunRecord& stored_
   session.stored->cohort.read_run(run);
   page.markup("<div id=\"run-" + bids::safe_component(run.run_id) + "\">");
   page.heading(run.run_id);
-  page.paragraph(run.status + (run.reason.empty() ? "" : ": " + run.reason),
-                 run.status == "failed" ? "error" : "");
+  if (run.status == "ok") {
+    page.paragraph("ok" + (run.reason.empty() ? "" : ". Note: " + run.reason + "."));
+  } else {
+    page.paragraph(run.status + (run.reason.empty() ? "" : ": " + run.reason),
+                   run.status == "failed" ? "error" : "");
+  }
   page.paragraph(std::to_string(run.n_volumes) + " volumes of " + number(run.tr_s, "%.3g") +
                  " s, " + std::to_string(run.n_kept) + " kept" +
                  (run.distortion.empty() ? "" : "; distortion correction: " + run.distortion) +
@@ -242,41 +210,10 @@ void add_run(Page& page, const Session& session, const store::RunRecord& stored_
   if (run.status != "failed" || run.confounds.rows() > 0) {
     add_confound_correlation(page, run);
     add_coverage(page, *session.stored, run);
-    add_design(page, *session.stored, run);
+    add_design(page, session, run);
   }
   add_rating(page, run);
   page.markup("</div>\n");
-}
-
-void add_profile(Page& page, const Session& session) {
-  const Stored& stored = *session.stored;
-  const auto& header = stored.cohort.header();
-  if (stored.scores && stored.scores->value.size() > 0) {
-    add_values(page, session, *stored.scores, header.score, "Circuit scores");
-  } else {
-    page.absent("Scores are relative to the cohort's healthy group: " +
-                std::string(stored.of_shard ? "this page was made from one shard."
-                                            : "see what was not done on the cohort page."));
-  }
-  if (stored.features && stored.features->value.size() > 0)
-    add_values(page, session, *stored.features, header.feature, "Features");
-  const auto& table = stored.measures.table;
-  const auto row = static_cast<Eigen::Index>(session.row);
-  if (table.value.size() == 0) return;
-  Table raw("Raw measures", {{"measure", ""},
-                             {"value", "its own unit"},
-                             {"standard error", ""},
-                             {"coverage", ""},
-                             {"why missing", ""}});
-  for (Eigen::Index m = 0; m < table.value.cols(); ++m) {
-    const auto n = static_cast<std::size_t>(m);
-    raw.row({header.measure[n], number(table.value(row, m), "%.4g"),
-             table.se.size() > 0 ? number(table.se(row, m), "%.3g") : "",
-             table.coverage.size() > 0 ? number(table.coverage(row, m)) : "",
-             session.row < stored.measures.reason.size() ? stored.measures.reason[session.row][n]
-                                                         : ""});
-  }
-  page.folded("The " + std::to_string(raw.n_rows()) + " raw measures behind them", raw);
 }
 
 namespace {

@@ -4,4 +4,5 @@
 namespace boldmill::report {
 std::string_view page_script() { return {}; }
 std::string_view page_script_sha256() { return {}; }
+std::string_view viewer_script() { return {}; }
 } // namespace boldmill::report

@@ -10,7 +10,7 @@ import {chromium} from "playwright-core";
 const [study, executablePath, pictures] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const url = (name) => pathToFileURL(resolve(study, name)).href;
-const browser = await chromium.launch({executablePath, args: ["--no-sandbox", "--disable-gpu"]});
+const browser = await chromium.launch({executablePath, args: ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]});
 const context = await browser.newContext({acceptDownloads: true, viewport: {width: 1280, height: 900}});
 const complaints = [];
 
@@ -69,9 +69,9 @@ async function sortsAndFilters(page) {
   await page.fill("#runs input[type=search]", "0017");
   assert.equal((await column(page, runs, 1)).length, 1);
   await page.fill("#runs input[type=search]", "");
-  await page.selectOption("#runs select >> nth=0", {label: "warning"});
+  await page.selectOption("#runs label:has-text('status') select", {label: "warning"});
   assert.deepEqual([...new Set(await column(page, runs, 3))], ["warning"]);
-  await page.selectOption("#runs select >> nth=0", {label: "all"});
+  await page.selectOption("#runs label:has-text('status') select", {label: "all"});
 }
 
 async function rates(page) {
@@ -93,6 +93,45 @@ async function rates(page) {
   assert.match(lines[1][3], /^\d{4}-\d\d-\d\d$/);
   await page.reload();
   assert.ok(await page.locator("fieldset[data-run] input[value=fail]").first().isChecked(), "a rating outlives a reload");
+}
+
+// Distinct colours, and the share of pixels that are not black, of what is seen of an element.
+async function seenOf(page, locator) {
+  const png = (await locator.screenshot()).toString("base64");
+  return page.evaluate(async (data) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${data}`;
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), {width: image.width, height: image.height});
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const bytes = context.getImageData(0, 0, image.width, image.height).data;
+    const colours = new Set();
+    let lit = 0;
+    for (let i = 0; i < bytes.length; i += 4) {
+      colours.add((bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2]);
+      lit += bytes[i] + bytes[i + 1] + bytes[i + 2] > 24;
+    }
+    return {colours: colours.size, lit: lit / (bytes.length / 4)};
+  }, png);
+}
+
+async function opensTheViewer(page) {
+  await page.click("#viewer button");
+  await page.waitForSelector(".viewer[data-open]", {timeout: 90000});
+  const canvas = page.locator(".viewer canvas");
+  await canvas.scrollIntoViewIfNeeded();
+  await page.waitForTimeout(500);
+  const both = await seenOf(page, canvas);
+  assert.ok(both.lit > 0.05 && both.colours > 30, `the canvas is blank: ${JSON.stringify(both)}`);
+  const place = await canvas.boundingBox();
+  await canvas.click({position: {x: place.width / 4, y: place.height / 4}});
+  assert.match(await page.textContent("#viewer [role=status]"), /-?\d+, -?\d+, -?\d+ mm: /, "no place is said");
+  await page.selectOption("#viewer select >> nth=1", {label: "nothing"});
+  await page.waitForTimeout(1000);
+  const alone = await seenOf(page, canvas);
+  assert.ok(alone.lit > 0.05 && alone.colours < both.colours, `taking the regions off changes nothing: ${JSON.stringify([both, alone])}`);
+  console.log(`viewer: ${both.colours} colours, ${(100 * both.lit).toFixed(0)} % of the canvas lit; ${alone.colours} without regions`);
 }
 
 async function picture(page, name) {
@@ -135,6 +174,8 @@ const person = await open("sub-0017.html");
 await drawEverything(person);
 await picture(person, "person");
 await accessible(person, "sub-0017.html");
+await opensTheViewer(person);
+if (pictures) await person.locator("#viewer").screenshot({path: `${pictures}/viewer.png`});
 await rates(person);
 const again = await open("index.html");
 assert.match(await again.textContent("#review [role=status]"), /1 run rated/, "ratings of all pages come together");

@@ -153,6 +153,66 @@ const charts = {
     });
   },
 
+  timeline(data, width) {
+    const items = [...new Set(data.map((one) => one.item))];
+    const stages = [...new Set(data.map((one) => one.stage))];
+    const end = Math.max(1, ...data.map((one) => one.b));
+    const frame = {width: Math.min(width, 900), marginLeft: 170, marginRight: 16, style};
+    const x = {domain: [0, end], label: "s", labelAnchor: "right"};
+    const about = (one) => `${one.stage}, ${one.item}: ${one.a} to ${one.b} s, ${one.cores} cores, ${one.mb} MB`;
+    const steps = [...data].sort((a, b) => a.a - b.a);
+    return element("div", {}, panel("stages", Plot.plot({
+      ...frame, height: 50 + 18 * stages.length, ariaLabel: "When each stage ran", x: {...x, grid: true}, y: {domain: stages, label: null},
+      color: {domain: items, range: kGroups, legend: items.length > 1},
+      marks: [Plot.rect(data, {x1: "a", x2: (one) => Math.max(one.b, one.a + end / 400), y: "stage", fill: "item", inset: 2, title: about})],
+    })), panel("cores in use", Plot.plot({
+      ...frame, height: 110, ariaLabel: "Cores in use over time", x: {...x, axis: null}, y: {label: null, zero: true, grid: true, ticks: 4},
+      marks: [Plot.rectY(steps, {x1: "a", x2: "b", y1: 0, y2: "cores", fill: kMain, fillOpacity: 0.5, title: about})],
+    })), panel("memory of the process [MB]", Plot.plot({
+      ...frame, height: 130, marginBottom: 34, ariaLabel: "Memory over time", x, y: {label: null, zero: true, grid: true, ticks: 4},
+      marks: [Plot.line(steps.filter((one) => one.mb > 0), {x: "b", y: "mb", stroke: kOther, marker: "circle", title: about})],
+    })));
+  },
+
+  sites(data, width) {
+    const when = ["before", "after"];
+    const long = data.flatMap((one) => when.flatMap((name) => seen(one[name]).map((v, i) => ({site: one.site, name, v, i}))));
+    const sites = data.map((one) => one.site);
+    return Plot.plot({
+      width: Math.min(width, 820), height: 82 + 42 * sites.length, marginLeft: 150, marginBottom: 40, style, grid: true, ariaLabel: "Offset of sites before and after harmonisation",
+      color: {domain: when, range: [kOther, kMain], legend: true}, fy: {domain: sites, label: null, padding: 0.15}, y: {domain: when, axis: null},
+      x: {label: "offset in pooled SD", labelAnchor: "center"},
+      marks: [Plot.ruleX([0], {stroke: kInk}), Plot.dot(long, {fy: "site", y: "name", x: "v", fill: "name", r: 2.5, fillOpacity: 0.6, title: (one) => `${one.site}, ${one.name}: ${one.v}`}),
+        Plot.tickX(long, Plot.groupZ({x: "median"}, {fy: "site", y: "name", z: (one) => `${one.site}\n${one.name}`, x: "v", stroke: kInk, strokeWidth: 2}))],
+    });
+  },
+
+  norms(data, width) {
+    const half = Math.min(width, 460);
+    const who = ["made the norm", "others"];
+    const bins = [data.own, data.others].flatMap((counts, k) => {
+      const all = counts.reduce((sum, n) => sum + n, 0);
+      return all ? counts.map((n, i) => ({x: 5 * i, share: (100 * n) / all, who: who[k]})) : [];
+    });
+    const points = data.measures.flatMap((one) => [{name: one.name, v: one.own, who: who[0]}, {name: one.name, v: one.others, who: who[1]}]).filter((one) => one.v !== null);
+    const color = {domain: who, range: [kMain, kOther], legend: true};
+    return panels(panel("centiles", Plot.plot({
+      width: half, height: 260, marginLeft: 52, style, color, x: {label: "centile", domain: [0, 100]}, y: {label: "% of values", grid: true, zero: true}, ariaLabel: "Histogram of centiles",
+      marks: [Plot.ruleY([5], {stroke: kGrey, strokeDasharray: "3,3"}), Plot.line(bins, {x: (one) => one.x + 2.5, y: "share", stroke: "who", marker: "circle"})],
+    })), panel("beyond z = 1.96, by measure", Plot.plot({
+      width: half, height: 40 + 13 * data.measures.length, marginLeft: 130, style, color, x: {label: "% of sessions", percent: true, zero: true, grid: true}, y: {domain: data.measures.map((one) => one.name), label: null, tickSize: 0}, ariaLabel: "Share of sessions beyond z = 1.96",
+      marks: [Plot.ruleX([0.05], {stroke: kGrey, strokeDasharray: "3,3"}), Plot.dot(points, {x: "v", y: "name", fill: "who", title: (one) => `${one.name}, ${one.who}: ${one.v}`})],
+    })));
+  },
+
+  contributions(data, width) {
+    return Plot.plot({
+      width: Math.min(width, 700), height: 62 + 22 * data.bars.length, marginLeft: 130, marginBottom: 40, style, x: {label: data.unit, labelAnchor: "center", grid: true}, y: {domain: data.bars.map((one) => one.name), label: null},
+      ariaLabel: "What drove the prediction",
+      marks: [Plot.barX(data.bars, {y: "name", x: "v", fill: (one) => (one.v < 0 ? kMain : kOther), title: (one) => `${one.name}: ${one.v}`}), Plot.ruleX([0], {stroke: kInk})],
+    });
+  },
+
   traces(data, width) {
     const dropped = data.kept.flatMap((flag, t) => (flag ? [] : [{a: t * data.tr, b: (t + 1) * data.tr}]));
     return element("div", {}, ...data.traces.map((trace, i) => panel(trace.label, Plot.plot({
@@ -189,8 +249,8 @@ const charts = {
     const there = data.points.filter((one) => one.v !== null);
     const reach = Math.max(2, ...seen(data.points.flatMap((one) => [one.l, one.h, one.v])).map(Math.abs)) * 1.1;
     return Plot.plot({
-      width: Math.min(width, 820), height: 50 + 19 * names.length, marginLeft: 130, style, grid: true, x: {label: "healthy SD", labelAnchor: "center", domain: [-reach, reach]},
-      y: {domain: names, label: null}, ariaLabel: "Circuit profile against the healthy band",
+      width: Math.min(width, 820), height: 62 + 19 * names.length, marginLeft: 130, marginBottom: 40, style, grid: true, x: {label: data.unit ?? "healthy SD", labelAnchor: "center", domain: [-reach, reach]},
+      y: {domain: names, label: null}, ariaLabel: data.label ?? "Circuit profile against the healthy band",
       marks: [Plot.barX(data.points.filter((one) => one.l !== null), {y: "name", x1: "l", x2: "h", fill: "#d0d7de"}), Plot.ruleX([0], {stroke: kInk}),
         Plot.ruleY(there.filter((one) => one.se !== null), {y: "name", x1: (one) => one.v - one.se, x2: (one) => one.v + one.se, stroke: kMain, strokeWidth: 2}),
         Plot.dot(there, {y: "name", x: "v", r: 4, fill: kMain, title: (one) => `${one.name}: ${one.v}`})],

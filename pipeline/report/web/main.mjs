@@ -2,6 +2,7 @@
 import {draw} from "./charts.mjs";
 import {review} from "./review.mjs";
 import {enhance} from "./tables.mjs";
+import {view} from "./view.mjs";
 
 const pending = new Set(document.querySelectorAll("figure[data-chart], table"));
 const show = (part) => {
@@ -9,6 +10,7 @@ const show = (part) => {
 };
 for (const table of document.querySelectorAll("#runs table")) show(table);
 review();
+view();
 
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) {
