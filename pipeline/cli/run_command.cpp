@@ -94,6 +94,54 @@ void wait_for_cohort(cache::Claims& claims) {
   }
 }
 
+bool participant_level(const graph::Study& study, const RunOptions& options, cache::Claims& claims,
+                       double begun) {
+  const std::filesystem::path own = study.out / ".boldmill";
+  const graph::Plan plan = graph::make_plan(study, true, false);
+  schedule::StudyOptions execution;
+  execution.nprocs = nprocs_of(options);
+  execution.budget_bytes = budget_of(options);
+  execution.stop_on_first_failure = options.stop_on_first_failure;
+  execution.stop = process_context().stop;
+  schedule::Journal journal(own / "journal",
+                            {study.header.config_sha256, study.index.sessions.size()});
+  claims.renew_also(journal.file());
+  execution.claims = &claims;
+  execution.journal = &journal;
+  schedule::StudyResult result;
+  {
+    Progress progress(options.progress, options.verbosity);
+    execution.on_event = [&](const graph::PlanNode& node, const schedule::Event& event) {
+      progress(node, event);
+    };
+    result = schedule::run_study(study, plan, execution);
+  }
+  if (!result.fatal) journal.end();
+  const bool all_fine = print_summary(result, graph::wall_s() - begun);
+  if (result.fatal) throw Error(result.fatal->kind, result.fatal->message);
+  if (result.interrupted)
+    throw Error(ErrorKind::interrupted, "interrupted: the same command continues where it stopped");
+  return all_fine;
+}
+
+// Decisions on runs change what a shard holds. Those that are there are made again, from the cache
+// where it has the estimates; people without a shard stay missing.
+bool review_shards(graph::Study& study, const RunOptions& options, cache::Claims& claims,
+                   double begun) {
+  auto there = study.index.sessions;
+  std::erase_if(there, [&](const auto& session) {
+    std::error_code code;
+    return !std::filesystem::exists(study.shard_path(session), code);
+  });
+  if (there.empty()) return true;
+  std::fprintf(stderr, "note: the review is taken into the shards of %zu participant-sessions\n",
+               there.size());
+  std::swap(study.index.sessions, there);
+  const bool all_fine = participant_level(study, options, claims, begun);
+  std::swap(study.index.sessions, there);
+  return all_fine;
+}
+
 // `all_fine`: what the participant level of this command found, if it ran and printed it.
 int group_level(const graph::Study& study, const std::string& command, std::optional<bool> all_fine,
                 cache::Claims& claims) {
@@ -183,32 +231,10 @@ int run_command(const RunOptions& options, const std::string& command) {
   cache::Claims claims(own / "claims");
   std::optional<bool> all_fine;
   if (options.level != "group") {
-    const graph::Plan plan = graph::make_plan(*study, true, false);
-    schedule::StudyOptions execution;
-    execution.nprocs = nprocs_of(options);
-    execution.budget_bytes = budget_of(options);
-    execution.stop_on_first_failure = options.stop_on_first_failure;
-    execution.stop = context.stop;
-    schedule::Journal journal(own / "journal",
-                              {study->header.config_sha256, study->index.sessions.size()});
-    claims.renew_also(journal.file());
-    execution.claims = &claims;
-    execution.journal = &journal;
-    schedule::StudyResult result;
-    {
-      Progress progress(options.progress, options.verbosity);
-      execution.on_event = [&](const graph::PlanNode& node, const schedule::Event& event) {
-        progress(node, event);
-      };
-      result = schedule::run_study(*study, plan, execution);
-    }
-    if (!result.fatal) journal.end();
-    all_fine = print_summary(result, graph::wall_s() - begun);
-    if (result.fatal) throw Error(result.fatal->kind, result.fatal->message);
-    if (result.interrupted)
-      throw Error(ErrorKind::interrupted,
-                  "interrupted: the same command continues where it stopped");
+    all_fine = participant_level(*study, options, claims, begun);
     if (options.stop_on_first_failure && !*all_fine) return exit_some_failed;
+  } else if (study->config.files.contains("review")) {
+    all_fine = review_shards(*study, options, claims, begun);
   }
   if (options.level == "participant") return *all_fine ? exit_ok : exit_some_failed;
   return group_level(*study, command, all_fine, claims);
