@@ -68,8 +68,12 @@ TEST(ViewerVolumes, ShowTheBrainOnlyAndTheRightOnTheRight) {
   for (std::size_t v = 0; v < grey.grey.size(); ++v) {
     const auto voxel = grid.coordinates(v);
     const double radius = grid.to_mm(Eigen::Vector3d(voxel[0], voxel[1], voxel[2])).norm();
-    if (radius > 32.0) EXPECT_EQ(grey.grey[v], 0) << radius;
-    if (radius < 28.0) EXPECT_GE(grey.grey[v], 3) << radius;
+    if (radius > 33.0) {
+      EXPECT_EQ(grey.grey[v], 0) << radius;
+    }
+    if (radius < 28.0) {
+      EXPECT_GE(grey.grey[v], 3) << radius;
+    }
   }
   EXPECT_EQ(volumes[1].name, "halves");
   EXPECT_EQ(volumes[1].region[at(volumes[1], 15, 0, 0)], 2);
@@ -79,7 +83,7 @@ TEST(ViewerVolumes, ShowTheBrainOnlyAndTheRightOnTheRight) {
 TEST(ViewerVolumes, AnImageIsSeenWhereItsPointsLie) {
   const Head head;
   Affine moved = Affine::Identity(); // template to image: the image lies 10 mm to the right
-  moved.translation().x() = 10.0;
+  moved(0, 3) = 10.0;
   const auto volume =
       grey_volume("t1w", head.target.brain, head.target.mask, head.target, PointMap{{moved}}, {});
   EXPECT_GT(volume.grey[at(volume, -27, 0, 0)], 0); // 17 mm left of the middle of the ball

@@ -50,7 +50,7 @@ void add_timeline(Page& page, const Stored& stored,
                {"began s", "after the first"},
                {"took s", ""},
                {"cores", "CPU time of the process over wall time"},
-               {"resident MB", "of the process, the larger of before and after"}});
+               {"resident MB", "most that the process is known to have held meanwhile"}});
   for (const auto* one : own) {
     if (bars.size() == kMostBars) break;
     const double begin = one->start_s - own.front()->start_s;

@@ -10,6 +10,7 @@ namespace boldmill::mosaic {
 namespace {
 
 constexpr int kGap = 2; // dark pixels between tiles
+constexpr std::size_t kMostForWindow = std::size_t{1} << 16U;
 
 struct Box {
   Eigen::Vector3d low = Eigen::Vector3d::Constant(1e30);
@@ -132,6 +133,29 @@ void check_grids(const Source& source) {
   }
 }
 
+// Values of the window's voxels: of every k-th, in the order of the image, so that there are no
+// more than kMostForWindow and less than twice as few.
+std::vector<double> window_sample(const Source& source) {
+  const Mask& window = source.window == nullptr ? *source.shown : *source.window;
+  const std::size_t every = (count(window) + kMostForWindow - 1) / kMostForWindow;
+  std::vector<double> inside;
+  inside.reserve(kMostForWindow);
+  std::size_t left = 0;
+  for (std::size_t v = 0; v < window.data.size(); ++v) {
+    if (window.data[v] == 0) continue;
+    if (left > 0) {
+      --left;
+      continue;
+    }
+    left = every - 1;
+    const float value = source.image->data[v];
+    if (source.shown->data[v] != 0 && std::isfinite(value)) {
+      inside.push_back(static_cast<double>(value));
+    }
+  }
+  return inside;
+}
+
 } // namespace
 
 Layout layout_of(const Mask& mask, const Params& params) {
@@ -168,14 +192,7 @@ Picture picture_of(const Source& source, const Layout& layout, const PointMap& t
                    const Params& params, const Context& context) {
   check_grids(source);
   Picture out;
-  const Mask& window = source.window == nullptr ? *source.shown : *source.window;
-  std::vector<double> inside;
-  for (std::size_t v = 0; v < window.data.size(); ++v) {
-    const float value = source.image->data[v];
-    if (window.data[v] != 0 && source.shown->data[v] != 0 && std::isfinite(value)) {
-      inside.push_back(static_cast<double>(value));
-    }
-  }
+  std::vector<double> inside = window_sample(source);
   out.pixels.assign(n_pixels(layout), 0);
   if (inside.empty()) return out;
   out.low = quantile(inside, params.low_quantile);

@@ -20,7 +20,7 @@ namespace boldmill::mosaic {
 inline constexpr std::array<std::string_view, 1> kReferences{
     "Esteban 2019, Nat Methods, doi:10.1038/s41592-018-0235-4"};
 inline constexpr StageInfo kStage{.name = "mosaic",
-                                  .version = 1,
+                                  .version = 2,
                                   .summary = "slices of an image inside a mask, as bytes",
                                   .references = kReferences};
 
@@ -69,7 +69,7 @@ struct Picture {
 };
 // Values at or below `low` become 3, at or above `high` 255. Tiles lie in the space of `to_image`.
 // The window is that of the finite voxels in `window`, a mask on the grid of the image (it may be
-// smaller than what is shown).
+// smaller than what is shown); of more than 65,536 voxels, of every k-th.
 struct Source {
   const Volume* image = nullptr;
   const Mask* shown = nullptr;  // on the grid of the image

@@ -241,5 +241,21 @@ TEST(Mosaic, ContoursAreTheRimOfEachLabel) {
   EXPECT_EQ(contours(labels, layout), expected);
 }
 
+// 200,000 voxels with every value of 0 ... 199,999 once, in an order without rhythm.
+TEST(Mosaic, TheWindowOfALargeMaskIsThatOfAPartOfIt) {
+  Grid grid;
+  grid.shape = {100, 100, 20};
+  Volume image(grid);
+  for (std::size_t v = 0; v < image.data.size(); ++v) {
+    image.data[v] = static_cast<float>(v * 77'317 % image.data.size());
+  }
+  const Mask mask(grid, 1);
+  const Params params;
+  const Picture picture =
+      picture_of({&image, &mask, nullptr}, layout_of(mask, params), {}, params, {});
+  EXPECT_NEAR(picture.low / 200'000.0, params.low_quantile, 0.001);
+  EXPECT_NEAR(picture.high / 200'000.0, params.high_quantile, 0.001);
+}
+
 } // namespace
 } // namespace boldmill::mosaic
