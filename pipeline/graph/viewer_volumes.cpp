@@ -1,5 +1,6 @@
 #include "pipeline/graph/viewer_volumes.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -37,11 +38,26 @@ mosaic::Layout planes_of(const Grid& grid) {
 
 Grid viewer_grid(const TargetSpace& target) {
   const Mask& mask = target.mask;
+  Eigen::Array3i first = Eigen::Array3i::Constant(std::numeric_limits<int>::max());
+  Eigen::Array3i last = Eigen::Array3i::Constant(-1);
+  const auto [nx, ny, nz] = mask.grid.shape;
+  for (int k = 0; k < nz; ++k) {
+    for (int j = 0; j < ny; ++j) {
+      const std::uint8_t* row = mask.data.data() + mask.grid.index(0, j, k);
+      const auto begin = static_cast<int>(std::find(row, row + nx, 1) - row);
+      if (begin == nx) continue;
+      int end = nx - 1;
+      while (row[end] == 0) --end;
+      first = first.min(Eigen::Array3i(begin, j, k));
+      last = last.max(Eigen::Array3i(end, j, k));
+    }
+  }
   Eigen::Vector3d low = Eigen::Vector3d::Constant(std::numeric_limits<double>::infinity());
   Eigen::Vector3d high = -low;
-  for (const std::size_t v : indices_of(mask)) {
-    const auto at = mask.grid.coordinates(v);
-    const Eigen::Vector3d mm = mask.grid.to_mm(Eigen::Vector3d(at[0], at[1], at[2]));
+  for (int corner = 0; corner < 8 && last[0] >= 0; ++corner) { // of the box, in whichever order
+    const Eigen::Vector3d mm = mask.grid.to_mm(Eigen::Vector3d(
+        (corner & 1) != 0 ? last[0] : first[0], (corner & 2) != 0 ? last[1] : first[1],
+        (corner & 4) != 0 ? last[2] : first[2]));
     low = low.cwiseMin(mm);
     high = high.cwiseMax(mm);
   }

@@ -29,7 +29,7 @@ def datasets(path):
 
         def keep(name, item):
             if isinstance(item, h5py.Dataset):
-                found[name] = item[()]
+                found[name] = np.asarray(item[()])
 
         file.visititems(keep)
     return found
