@@ -168,7 +168,7 @@ void add_gates(Page& page, const Stored& stored) {
 
 void add_methods(Page& page, const Stored& stored) {
   page.begin_section("methods", "Methods");
-  add_markdown(page, methods_text(stored.cohort, stored.info));
+  add_markdown(page, stored.methods);
   page.end_section();
 }
 

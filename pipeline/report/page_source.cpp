@@ -78,7 +78,8 @@ Stored::Stored(const store::CohortReader& reader, const ReportInfo& about)
     : cohort(reader), info(about), people(reader.participants()), runs(reader.runs()),
       measures(reader.measures()), scores(reader.scores()), features(reader.features()),
       predictions(reader.predictions()), tables(reader.result_tables()),
-      norms(reader.group("norms")), biotypes(reader.group("biotypes")), not_done(reader.not_done()),
+      norms(reader.group("norms")), biotypes(reader.group("biotypes")),
+      methods(methods_text(reader, about)), not_done(reader.not_done()),
       config(Json::parse(reader.header().config_json, nullptr, false)) {
   if (!config.is_object()) config = Json::object();
   for (const auto& prediction : predictions) {

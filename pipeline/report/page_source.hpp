@@ -43,6 +43,7 @@ struct Stored {
   std::vector<Json> cards; // of the predictions
   std::vector<store::TableRecord> tables;
   std::optional<store::GroupRecord> norms, biotypes;
+  std::string methods; // the paragraph in Markdown
   std::vector<store::NotDone> not_done;
   Json config;
   std::vector<std::uint8_t> healthy;                           // N
