@@ -33,7 +33,8 @@ Json steps_of(const nuisance_regression::Design& design, const config::Config& c
   return steps;
 }
 
-// BIDS: one repetition time, or with gaps the onset of every volume.
+// BIDS: one repetition time, or with gaps the onset of every volume and how long one takes; volumes
+// are taken to follow each other without a pause.
 void add_times(Json& sidecar, std::span<const std::uint8_t> written, double tr_s) {
   Json onsets = Json::array();
   bool gap = false;
@@ -46,6 +47,7 @@ void add_times(Json& sidecar, std::span<const std::uint8_t> written, double tr_s
   }
   if (gap) {
     sidecar["VolumeTiming"] = onsets;
+    sidecar["FrameAcquisitionDuration"] = tr_s;
   } else {
     sidecar["RepetitionTime"] = tr_s;
   }

@@ -78,7 +78,8 @@ def sidecars(out):
     with open(f"{folder}/{RUN}_space-{SPACE}_res-2_desc-denoised_bold.json", encoding="utf-8") as file:
         says = json.load(file)
     kept = np.setdiff1d(np.arange(DUMMIES, N), CENSORED)
-    check(np.allclose(says["VolumeTiming"], TR * (kept - DUMMIES)) and "RepetitionTime" not in says, f"times: {says}")
+    check(np.allclose(says["VolumeTiming"], TR * (kept - DUMMIES)) and "RepetitionTime" not in says and
+              says["FrameAcquisitionDuration"] == TR, f"times: {says}")
     check(says["Despiked"] is True and says["NumberOfVolumesDiscarded"] == DUMMIES and says["TaskName"] == "rest"
           and set(MOTION) <= set(says["NuisanceParameters"]) and says["Sources"][0].endswith("desc-preproc_bold.nii.gz"), f"{says}")
 
