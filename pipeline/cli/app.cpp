@@ -8,6 +8,8 @@
 #include "pipeline/bids/text.hpp"
 #include "pipeline/cli/commands.hpp"
 #include "pipeline/cli/export_command.hpp"
+#include "pipeline/cli/help_command.hpp"
+#include "pipeline/cli/help_text.hpp"
 #include "pipeline/cli/process.hpp"
 #include "pipeline/cli/report_command.hpp"
 #include "pipeline/cli/score_command.hpp"
@@ -174,7 +176,7 @@ void add_stage(CLI::App& app, Action& action) {
 const std::vector<std::string>& verbs() {
   static const std::vector<std::string> names{"run",    "validate", "plan",  "simulate", "submit",
                                               "status", "merge",    "rerun", "score",    "export",
-                                              "report", "config",   "stage"};
+                                              "report", "config",   "stage", "help"};
   return names;
 }
 
@@ -214,6 +216,8 @@ int parse_and_run(int argc, const char* const* argv) {
   const std::string command = command_text(argc, argv);
   CLI::App app("boldmill: from a BIDS cohort to personal brain-circuit scores and cross-validated "
                "predictions");
+  app.name("boldmill");
+  app.formatter(std::make_shared<HelpFormatter>(help_width()));
   app.set_version_flag("--version", std::string("boldmill ") + BOLDMILL_VERSION);
   app.footer(kFooter);
   app.require_subcommand(1);
@@ -227,6 +231,7 @@ int parse_and_run(int argc, const char* const* argv) {
   ExportOptions exporting;
   ReportOptions reporting;
   StatusOptions status;
+  HelpOptions help;
   std::string format = "text", merge_out, key;
   add_run(app, run, command, action);
   add_validate(app, validate, selection, action);
@@ -248,6 +253,9 @@ int parse_and_run(int argc, const char* const* argv) {
                      reporting, action);
   add_config(app, config, key, action);
   add_stage(app, action);
+  add_help_options(*app.add_subcommand("help", "help of a verb, the manual page, completion"), help,
+                   app, action);
+  group_verbs(app);
 
   std::vector<std::string> words = with_verb(argc, argv);
   std::reverse(words.begin(), words.end()); // CLI11 takes them from the back

@@ -11,6 +11,7 @@
 #include "pipeline/cli/process.hpp"
 #include "pipeline/cli/progress.hpp"
 #include "pipeline/cli/stage_command.hpp"
+#include "pipeline/cli/summary.hpp"
 #include "pipeline/cli/validate_check.hpp"
 #include "pipeline/config/sections.hpp"
 #include "pipeline/graph/cohort.hpp"
@@ -65,14 +66,10 @@ bool print_summary(const schedule::StudyResult& result, double wall_s) {
     const bool bad = run.status == "failed" || run.status == "excluded";
     n_failed += bad ? 1 : 0;
     n_warned += run.status == "warning" ? 1 : 0;
-    if (run.status == "ok") continue;
-    std::printf("%-8s %s: %s\n", run.status.c_str(), bids::display(run.run_id).c_str(),
-                bids::display(run.reason, 1000).c_str());
   }
-  for (const auto& person : result.people) {
-    std::printf("%-8s %s: %s\n", person.status.c_str(), bids::display(person.run_id).c_str(),
-                bids::display(person.reason, 1000).c_str());
-  }
+  std::vector<schedule::RunLine> lines = result.runs;
+  lines.insert(lines.end(), result.people.begin(), result.people.end());
+  print_problems(std::move(lines));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   std::printf(
@@ -198,10 +195,9 @@ int group_level(const graph::Study& study, const std::string& command, std::opti
 } // namespace
 
 bool print_left_out(const graph::CohortSummary& summary) {
-  for (const auto& run : summary.left_out) {
-    std::printf("%-8s %s: %s\n", run.status.c_str(), bids::display(run.run_id).c_str(),
-                bids::display(run.reason, 1000).c_str());
-  }
+  std::vector<schedule::RunLine> lines;
+  for (const auto& run : summary.left_out) lines.push_back({run.run_id, run.status, run.reason});
+  print_problems(std::move(lines));
   return summary.left_out.empty();
 }
 

@@ -1,5 +1,6 @@
 #include "pipeline/cli/run_options.hpp"
 
+#include <sstream>
 #include <thread>
 
 #include "pipeline/cli/process.hpp"
@@ -8,14 +9,26 @@
 namespace boldmill::cli {
 namespace {
 
+// "meaning [0.3 mm, >= 0] (section.key)" from the lines of `config explain`.
+std::string shortcut_help(const std::string& key) {
+  std::istringstream lines(config::explain(key));
+  std::string meaning, bounds;
+  std::string line;
+  std::getline(lines, line); // the key
+  std::getline(lines, meaning);
+  while (std::getline(lines, line)) {
+    const std::size_t colon = line.find(": "); // "  default: ...", "  range: ..."
+    if (colon == std::string::npos) continue;
+    bounds += (bounds.empty() ? "default " : ", ") + line.substr(colon + 2);
+  }
+  return meaning.substr(std::min<std::size_t>(2, meaning.size())) + " [" + bounds + "] (" + key +
+         ")";
+}
+
 void shortcut(CLI::App& app, RunOptions& options, const std::string& flag, const std::string& key) {
-  std::string help = config::explain(key);
-  help = help.substr(help.find('\n') + 3);
-  for (char& c : help) c = c == '\n' ? ';' : c;
-  while (!help.empty() && (help.back() == ';' || help.back() == ' ')) help.pop_back();
   app.add_option_function<std::string>(
          flag, [&options, key](const std::string& value) { options.shortcuts[key] = value; },
-         help + " (" + key + ")")
+         shortcut_help(key))
       ->group("Processing");
 }
 

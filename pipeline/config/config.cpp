@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "pipeline/config/presets.hpp"
+
 namespace boldmill::config {
 namespace fs = std::filesystem;
 namespace {
@@ -82,16 +84,6 @@ void overlay(const Json& json, Config& config, std::vector<std::string>& errors)
   }
   if (json.contains("tasks")) task_names_from_json(json["tasks"], config.tasks, errors);
   if (json.contains("files")) apply_files(json["files"], config, errors);
-}
-
-// The files of configs/, without ".json", sorted.
-std::vector<std::string> preset_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(data_file("configs"))) {
-    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
 }
 
 void apply_preset(const Json& json, Config& config, std::vector<std::string>& errors) {
@@ -389,6 +381,15 @@ std::string explain(const std::string& key) {
                 key + ": unknown key" + (hint.empty() ? "" : ", did you mean " + hint + "?"));
   }
   return text;
+}
+
+std::vector<std::string> preset_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(data_file("configs"))) {
+    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 std::string params_text(const Json& section) { return section.dump(); }

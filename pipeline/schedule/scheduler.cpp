@@ -70,6 +70,7 @@ private:
     bool changed = true;
     while (changed) {
       changed = false;
+      n_held_ = 0;
       for (std::size_t t = first_pending_; t < tasks_.size(); ++t) {
         if (reports_[t].state != State::pending) {
           if (t == first_pending_) ++first_pending_;
@@ -91,7 +92,10 @@ private:
           continue;
         }
         if (n_running_ >= options_.slots) return;
-        if (!memory_.fits(t)) continue;
+        if (!memory_.fits(t)) {
+          ++n_held_;
+          continue;
+        }
         start(t);
       }
     }
@@ -154,7 +158,7 @@ private:
     const double elapsed = std::chrono::duration<double>(Clock::now() - begun_).count();
     const double remaining = ended_s_ > 0.0 ? elapsed * (total_s_ - ended_s_) / ended_s_
                                             : std::numeric_limits<double>::quiet_NaN();
-    options_.on_event({t, reports_[t].state, n_ended_, tasks_.size(), remaining});
+    options_.on_event({t, reports_[t].state, n_ended_, tasks_.size(), remaining, n_held_});
   }
 
   const std::vector<Task>& tasks_;
@@ -168,6 +172,7 @@ private:
   std::size_t first_pending_ = 0;
   std::size_t n_ended_ = 0;
   MemoryGate memory_;
+  std::size_t n_held_ = 0;
   int n_running_ = 0;
   bool halted_ = false;
   double total_s_ = 0.0;

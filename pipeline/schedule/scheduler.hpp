@@ -40,7 +40,8 @@ struct Event {
   State state;
   std::size_t n_ended;
   std::size_t n_tasks;
-  double remaining_s; // estimate from the work that has ended; NaN at the start
+  double remaining_s;     // estimate from the work that has ended; NaN at the start
+  std::size_t n_held = 0; // could start now but for the memory budget
 };
 
 struct Options {
