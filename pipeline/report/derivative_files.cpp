@@ -1,6 +1,7 @@
 #include <fstream>
 
 #include "pipeline/report/files.hpp"
+#include "pipeline/report/references.hpp"
 #include "pipeline/report/report.hpp"
 #include "stages/core/error.hpp"
 
@@ -52,10 +53,11 @@ void write_dataset_description(const fs::path& out, const ReportInfo& info) {
   }
   write_json(out / "dataset_description.json", description);
   // BIDS knows no boldref, boldmap and xfm files; fMRIPrep ignores them too.
-  bids::write_file_atomically(out / ".bidsignore",
-                              "*.h5\n**/*.h5\n*.html\nmethods.md\ntables\nlogs/\nfigures/"
-                              "\n.boldmill/\n*_relmat.tsv\n*_timeseries.tsv\n*_timeseries.json"
-                              "\n*_xfm.*\n*_boldref.*\n*_boldmap.*\nmodel_card_*.json\n");
+  bids::write_file_atomically(
+      out / ".bidsignore",
+      "*.h5\n**/*.h5\n*.html\nmethods.md\nreferences.bib\ntables\nlogs/\nfigures/"
+      "\n.boldmill/\n*_relmat.tsv\n*_timeseries.tsv\n*_timeseries.json"
+      "\n*_xfm.*\n*_boldref.*\n*_boldmap.*\nmodel_card_*.json\n");
 }
 
 void write_derivative_files(const fs::path& out, const store::CohortReader& cohort,
@@ -63,11 +65,13 @@ void write_derivative_files(const fs::path& out, const store::CohortReader& coho
   write_dataset_description(out, info);
   std::string readme = "# boldmill derivatives\n\n`cohort.h5` holds everything; `tables/` and "
                        "`index.html` show it; `methods.md` says how it was "
-                       "made.\n\n" +
+                       "made, `references.bib` by whose methods.\n\n" +
                        std::string(kIntendedUse) + "\n";
   if (!info.template_note.empty()) readme += "\nNote: " + info.template_note + ".\n";
   bids::write_file_atomically(out / "README.md", readme);
   bids::write_file_atomically(out / "methods.md", methods_text(cohort, info));
+  bids::write_file_atomically(out / "references.bib",
+                              bibtex_text(info.references, info.generator_version));
 }
 
 } // namespace boldmill::report

@@ -25,7 +25,8 @@ void refuse_foreign_dataset(const std::filesystem::path& out);
 // dataset_description.json and .bidsignore in `out`, which is made when it is not there.
 void write_dataset_description(const std::filesystem::path& out, const ReportInfo& info);
 
-// dataset_description.json, README.md, .bidsignore, methods.md in `out`. Each by rename.
+// dataset_description.json, README.md, .bidsignore, methods.md, references.bib in `out`. Each by
+// rename.
 void write_derivative_files(const std::filesystem::path& out, const store::CohortReader& cohort,
                             const ReportInfo& info);
 
