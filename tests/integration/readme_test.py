@@ -1,11 +1,12 @@
-"""The marked examples of README.md, run on what the program makes of a small tree of fMRIPrep: the command, and how its tables and
-matrices open in pandas, xarray and R without our code."""
+"""The marked examples of README.md and of the guide's page on fMRIPrep, run on what the program makes of a small tree of fMRIPrep: the
+command, and how its tables and matrices open in pandas, xarray and R without our code."""
 import shlex
 import shutil
 import subprocess
 import sys
 
 import h5py
+import guide
 import nibabel as nb
 from fmriprep_tree import tree
 from support import FAST, SOURCE, Scratch, check, run
@@ -31,12 +32,12 @@ def marked():
 
 
 with Scratch() as scratch:
+    [(_, command)] = guide.marked("fmriprep.md", "readme_test.py")
     blocks = marked()
-    check(len(blocks) == 3 and blocks[0].startswith("boldmill ") and "import" in blocks[1] and "library(" in blocks[2],
-          f"the marked examples of README.md: {blocks}")
+    check(len(blocks) == 2 and "import" in blocks[0] and "library(" in blocks[1], f"the marked examples of README.md: {blocks}")
     root, _ = tree(scratch.path("tree"), "25.2", 2, 150)
     out = scratch.path("out")
-    words = [{"FMRIPREP_DIR": root, "OUTPUT_DIR": out}.get(word, word) for word in shlex.split(blocks[0])][1:]
+    words = [{"FMRIPREP_DIR": root, "OUTPUT_DIR": out}.get(word, word) for word in shlex.split(command)][1:]
     # Coarse settings; 300 s are too short for 36 parameters and a band, which the default refuses.
     code, text = run(*words, *FAST[1:], "nuisance_regression.min_dof=2", "nuisance_regression.fd_threshold_mm=0", "--progress", "none")
     check(code == 0, f"{code}\n{text}")
@@ -44,7 +45,7 @@ with Scratch() as scratch:
         check({"correlation", "partial", "ledoit_wolf"} & set(file["connectivity/rest/AAL"]) >= {"correlation", "ledoit_wolf"} and
               {"alff", "reho", "strength_positive"} <= set(file["regional/rest/AAL"]), "what was asked for")
         r = file["connectivity/rest/AAL/correlation"][0, 1]
-    done = subprocess.run([sys.executable, "-c", blocks[1]], cwd=out, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", blocks[0]], cwd=out, capture_output=True, text=True, check=False)
     if "No module named" in done.stderr:
         print("skipped: " + done.stderr.strip().splitlines()[-1])
         sys.exit(77)
@@ -55,7 +56,7 @@ with Scratch() as scratch:
         print("skipped: no R")
         sys.exit(77)
     with open(scratch.path("example.R"), "w", encoding="utf-8") as file:
-        file.write(blocks[2])
+        file.write(blocks[1])
     done = subprocess.run(["Rscript", scratch.path("example.R")], cwd=out, capture_output=True, text=True, check=False)
     if "there is no package" in done.stderr:
         print("skipped: no ncdf4 in R")

@@ -7,15 +7,15 @@ import sys
 import time
 
 import slurm
-from support import FAST, PROGRAM, SOURCE, Scratch, check, leftovers, run, same
+from guide import marked
+from support import FAST, PROGRAM, Scratch, check, leftovers, run, same
 
 
 
-def readme_lines():
-    """The commands of the README's section on clusters, as written."""
-    with open(os.path.join(SOURCE, "README.md")) as f:
-        section = f.read().split("<!-- tests/integration/slurm_test.py runs this -->\n")[1]
-    return [line.strip() for line in section.split("\n\n")[0].splitlines()]
+def guide_lines():
+    """The commands of the guide's page on clusters, as written."""
+    [(_, code)] = marked("cluster.md", "slurm_test.py")
+    return code.splitlines()
 
 
 def settings():
@@ -47,7 +47,7 @@ with Scratch() as scratch:
     check(code in (0, 1), text)
     with slurm.Slurm() as cluster:
         out = scratch.path("out")
-        lines = readme_lines()
+        lines = guide_lines()
         check(len(lines) >= 5 and any("submit" in line and "dry-run" not in line for line in lines), lines)
         with open(scratch.path("lab.json"), "w") as f:
             f.write(settings())

@@ -1,4 +1,4 @@
-"""The README's walk-through: the configuration as printed there takes a lab's own task names to scores."""
+"""The guide's page on tasks: the configuration as printed there takes a lab's own task names to scores."""
 import csv
 import json
 import os
@@ -6,14 +6,14 @@ import re
 
 import h5py
 import numpy as np
-from support import FAST, SOURCE, Scratch, check, run
+from guide import marked
+from support import FAST, Scratch, check, run
 
 LABELS = {"rest": "restEyesOpen", "conscious": "emo", "gonogo": "stroop"}
 TYPES = {"conscious": {"sad": "sad_01", "happy": "happy_01", "fear": "fear_02", "anger": "angry_01", "neutral": "calm_03"},
          "gonogo": {"go": "congruent", "nogo": "incongruent"}}
 
-with open(os.path.join(SOURCE, "README.md")) as f:
-    printed = re.search(r"walkthrough_test.py runs this -->\n```json\n(.*?)```", f.read(), re.S).group(1)
+(_, printed), (_, commands) = marked("tasks.md", "walkthrough_test.py")
 
 with Scratch() as scratch:
     bids, lab, out = scratch.path("bids"), scratch.path("lab.json"), scratch.path("out")
@@ -39,7 +39,11 @@ with Scratch() as scratch:
                 with open(path, "w") as f:
                     f.writelines("\t".join(r) + "\n" for r in rows)
             os.rename(path, os.path.join(folder, name.replace(f"_task-{task}_", f"_task-{LABELS[task]}_")))
-    code, text = run(bids, out, "all", "-c", lab, "--progress", "none", *FAST, "scores.min_reference=3")
+    words = {"BIDS_DIR": bids, "OUT": out, "lab.json": lab}
+    look, work = [[words.get(word, word) for word in line.split()[1:]] for line in commands.splitlines()]
+    _, text = run(*look, expect=0)
+    check("emo" in text and "stroop" in text, text)
+    code, text = run(*work, "--progress", "none", *FAST, "scores.min_reference=3")
     check(code in (0, 1), text)
     with h5py.File(os.path.join(out, "cohort.h5")) as f:
         names = [x.decode() for x in f["circuits/measures"].dims[1][0][:]]
