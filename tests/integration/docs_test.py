@@ -27,7 +27,7 @@ def environment(scratch):
 def missing(kind, code, env):
     """The program or module that a block needs and this machine lacks."""
     program = RUNNERS[kind][0] if kind != "sh" else ("bids-validator-deno" if code.startswith("bids-validator-deno") else
-                                                     "h5dump" if code.startswith("h5dump") else "bash")
+                                                     "h5ls" if code.startswith("h5ls") else "bash")
     if shutil.which(program, path=env["PATH"]) is None:
         return program
     for module in re.findall(r"^(?:import|from) (\w+)", code, re.M) if kind == "python" else []:
