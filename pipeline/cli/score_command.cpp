@@ -56,12 +56,22 @@ void print_tables(const fs::path& out, const store::ModelRecord& model) {
   }
 }
 
+// That of the training cohort, without the table of its people's reviews: new people have their own
+// or none.
+config::Config config_of(const store::ModelRecord& model, const ScoreOptions& options) {
+  auto json = config::Json::parse(model.config_json, nullptr, false);
+  if (json.is_object() && json.contains("files") && json["files"].is_object()) {
+    json["files"].erase("review");
+  }
+  return config::parse(json.is_discarded() ? model.config_json : json.dump(),
+                       name_of(options.model), parse_paths(options.run.paths));
+}
+
 int score_cohort_file(const ScoreOptions& options, const store::ModelRecord& model) {
   const store::CohortReader reader(options.run.bids_dir);
   graph::check_model(model, name_of(options.model), reader.header().taxonomy_sha256,
                      reader.header().measure);
-  config::Config config =
-      config::parse(model.config_json, name_of(options.model), parse_paths(options.run.paths));
+  config::Config config = config_of(model, options);
   const taxonomy::Taxonomy taxonomy = graph::load_taxonomy(config);
   graph::check_model(model, name_of(options.model),
                      cache::sha256_hex(config::canonical_text(taxonomy)),
@@ -101,8 +111,7 @@ int score_images(const ScoreOptions& options, store::ModelRecord model,
   const Context context = process_context();
   graph::StudyRequest request = request_of(options.run, command);
   // The same processing as of the training cohort, whatever is the default of this version.
-  request.config =
-      config::parse(model.config_json, name_of(options.model), parse_paths(options.run.paths));
+  request.config = config_of(model, options);
   const auto study = graph::open_study(request, false, context);
   graph::check_model(model, name_of(options.model), study->header.taxonomy_sha256,
                      study->header.measure);

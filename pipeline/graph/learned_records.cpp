@@ -5,58 +5,11 @@
 #include <cmath>
 #include <limits>
 
-#include "pipeline/config/sections.hpp"
+#include "pipeline/graph/record_parts.hpp"
 
 namespace boldmill::graph {
-namespace {
-
 using Text = std::vector<std::string>;
 using store::GroupRecord;
-
-template <class Params>
-std::pair<std::string, std::string> parameters(const Params& params) {
-  return {"parameters", config::section_to_json(params).dump()};
-}
-
-template <class Params>
-void read_parameters(const GroupRecord& record, Params& params) {
-  std::vector<std::string> errors;
-  const auto json = config::Json::parse(record.setting("parameters"), nullptr, false);
-  if (json.is_object()) config::section_from_json(json, record.path, params, errors);
-  if (!json.is_object() || !errors.empty()) {
-    throw Error(ErrorKind::input, record.path + ": parameters that this version does not know");
-  }
-}
-
-void require(bool fits, const GroupRecord& record) {
-  if (!fits) throw Error(ErrorKind::input, record.path + ": parts do not fit together");
-}
-
-void check_version(const GroupRecord& record, const StageInfo& stage) {
-  const std::string expected = std::string(stage.name) + " " + std::to_string(stage.version);
-  if (record.setting("stage") == expected) return;
-  throw Error(ErrorKind::input, record.path + ": found a model of " + record.setting("stage") +
-                                    ", expected " + expected);
-}
-
-std::pair<std::string, std::string> stage_setting(const StageInfo& stage) {
-  return {"stage", std::string(stage.name) + " " + std::to_string(stage.version)};
-}
-
-void add_coding(const Coding& coding, GroupRecord& out) {
-  if (coding.column.empty()) return;
-  out.axes.push_back({"covariate", coding.column.size(), coding.names(), {}});
-  out.arrays.push_back(
-      text_of("covariate_column", "of participants.tsv", {"covariate"}, coding.column));
-  out.arrays.push_back(
-      text_of("covariate_level", "1 for this text; empty: a number", {"covariate"}, coding.level));
-  out.arrays.push_back(
-      text_of("covariate_other", "the level without an indicator", {"covariate"}, coding.other));
-  out.arrays.push_back(
-      list_of("covariate_centre", "mean of the people learned from", "covariate", coding.centre));
-}
-
-} // namespace
 
 Coding coding_of(const GroupRecord& record) {
   Coding out;
@@ -71,18 +24,6 @@ Coding coding_of(const GroupRecord& record) {
 }
 
 namespace {
-
-Eigen::VectorXd to_eigen(const std::vector<int>& values) {
-  Eigen::VectorXd out(static_cast<Eigen::Index>(values.size()));
-  for (std::size_t i = 0; i < values.size(); ++i) out[static_cast<Eigen::Index>(i)] = values[i];
-  return out;
-}
-
-std::vector<int> integers_from(const GroupRecord& record, const std::string& name) {
-  std::vector<int> out;
-  for (const double value : record.array(name).number) out.push_back(integer_of(record, value));
-  return out;
-}
 
 // Models of chained equations one after the other: of all batches, then of each that has its own.
 struct FlatChains {

@@ -1,5 +1,4 @@
 // Parts of records that several kinds of models have; internal to the files of records.
-// learned_records.cpp has its own of them so far.
 #pragma once
 
 #include "pipeline/config/sections.hpp"
@@ -50,18 +49,6 @@ inline void add_coding(const Coding& coding, store::GroupRecord& out) {
       list_of("covariate_centre", "mean of the people learned from", "covariate", coding.centre));
 }
 
-inline Coding read_coding(const store::GroupRecord& record) {
-  Coding out;
-  if (!record.has("covariate_column")) return out;
-  out.column = record.array("covariate_column").text;
-  out.level = record.array("covariate_level").text;
-  out.other = record.array("covariate_other").text;
-  out.centre = record.array("covariate_centre").number;
-  const std::size_t q = out.column.size();
-  require(out.level.size() == q && out.other.size() == q && out.centre.size() == q, record);
-  return out;
-}
-
 inline Eigen::VectorXd to_eigen(const std::vector<int>& values) {
   Eigen::VectorXd out(static_cast<Eigen::Index>(values.size()));
   for (std::size_t i = 0; i < values.size(); ++i) out[static_cast<Eigen::Index>(i)] = values[i];
@@ -70,7 +57,7 @@ inline Eigen::VectorXd to_eigen(const std::vector<int>& values) {
 
 inline std::vector<int> integers_from(const store::GroupRecord& record, const std::string& name) {
   std::vector<int> out;
-  for (const double value : record.array(name).number) out.push_back(static_cast<int>(value));
+  for (const double value : record.array(name).number) out.push_back(integer_of(record, value));
   return out;
 }
 

@@ -10,6 +10,8 @@ namespace boldmill::graph {
 namespace {
 
 constexpr std::size_t kMegabyte = std::size_t{1} << 20U;
+// The kernel counts pages of each thread in lots of 64: its sums are late by as much.
+constexpr std::size_t kLate = kMegabyte;
 
 TEST(ResidentMemory, SeesWhatIsTouchedAndWhatIsGivenBack) {
   const ResidentMemory before = resident_memory();
@@ -23,12 +25,12 @@ TEST(ResidentMemory, SeesWhatIsTouchedAndWhatIsGivenBack) {
   }
   const ResidentMemory during = resident_memory();
   EXPECT_GE(during.now_bytes, before.now_bytes + 80 * kMegabyte);
-  EXPECT_GE(during.most_bytes, during.now_bytes);
+  EXPECT_GE(during.most_bytes + kLate, during.now_bytes);
   blocks.erase(blocks.begin(), blocks.end() - 1);
   return_freed_memory();
   const ResidentMemory after = resident_memory();
   EXPECT_LE(after.now_bytes, before.now_bytes + 20 * kMegabyte);
-  EXPECT_GE(after.most_bytes, during.now_bytes);
+  EXPECT_GE(after.most_bytes + kLate, during.now_bytes);
 }
 
 } // namespace

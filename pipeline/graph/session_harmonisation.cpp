@@ -62,7 +62,7 @@ Learned learned_from(const store::GroupRecord& record) {
   out.column = record.setting("batch_column");
   out.measures = record.array("column").text;
   out.batch = record.array("batch").text;
-  out.covariates = read_coding(record);
+  out.covariates = coding_of(record);
   const auto p = static_cast<Eigen::Index>(out.measures.size());
   const auto b = static_cast<Eigen::Index>(out.batch.size());
   const auto q = static_cast<Eigen::Index>(out.covariates.column.size());

@@ -55,7 +55,7 @@ void write_dataset_description(const fs::path& out, const ReportInfo& info) {
   // BIDS knows no boldref, boldmap and xfm files; fMRIPrep ignores them too.
   bids::write_file_atomically(
       out / ".bidsignore",
-      "*.h5\n**/*.h5\n*.html\nmethods.md\nreferences.bib\ntables\nlogs/\nfigures/"
+      "*.h5\n**/*.h5\n*.html\nmethods.md\nreferences.bib\ntables\nlogs\nfigures"
       "\n.boldmill/\n*_relmat.tsv\n*_timeseries.tsv\n*_timeseries.json"
       "\n*_xfm.*\n*_boldref.*\n*_boldmap.*\nmodel_card_*.json\n");
 }
