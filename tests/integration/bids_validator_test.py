@@ -10,7 +10,7 @@ from support import FAST, SOURCE, Scratch, check, run
 
 VALIDATOR = f"{SOURCE}/build/tools/bin/bids-validator-deno"  # of scripts/setup --tests
 # What is ignored by name must stay what BIDS has no names for.
-IGNORED = {"*.h5", "**/*.h5", "*.html", "methods.md", "references.bib", "tables", "logs/", "figures/", ".boldmill/", "*_relmat.tsv",
+IGNORED = {"*.h5", "**/*.h5", "*.html", "methods.md", "references.bib", "tables", "logs", "figures", ".boldmill/", "*_relmat.tsv",
            "*_timeseries.tsv", "*_timeseries.json", "*_xfm.*", "*_boldref.*", "*_boldmap.*", "model_card_*.json"}
 
 
