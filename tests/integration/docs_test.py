@@ -84,7 +84,7 @@ with Scratch() as scratch:
                 continue
             said = run_block(page, kind, code, scratch, env)
     for picture in ("connectome.png", "matrix.png"):
-        check(os.path.exists(scratch.path("out", picture)) or absent, f"{picture} was not drawn")
+        check(os.path.exists(scratch.path(picture)) or absent, f"{picture} was not drawn")
 if absent:
     print("skipped: not on this machine: " + "; ".join(absent))
     sys.exit(77)
