@@ -6,6 +6,7 @@
 
 #include "pipeline/graph/cohort.hpp"
 #include "pipeline/graph/cohort_biotypes.hpp"
+#include "pipeline/graph/example_taxonomy.hpp"
 #include "pipeline/graph/frozen_model.hpp"
 #include "pipeline/graph/session_harmonisation.hpp"
 #include "pipeline/store/example_cohort.hpp"
@@ -22,19 +23,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr int kMeasures = 6;
 
 // Six measures that are features and scores themselves.
-taxonomy::Taxonomy six_measures() {
-  taxonomy::Taxonomy t;
-  for (int m = 0; m < kMeasures; ++m) {
-    const std::string code = "m" + std::to_string(m);
-    taxonomy::Measure measure;
-    measure.code = measure.feature = code;
-    measure.kind = taxonomy::MeasureKind::activation;
-    t.measures.push_back(measure);
-    t.features.push_back({code, {code}});
-    t.scores.push_back({code, "", "", "", {code}, {}});
-  }
-  return t;
-}
+taxonomy::Taxonomy six_measures() { return plain_measures(kMeasures); }
 
 // People of two sites, every second a control; site b is shifted by 3 and twice as wide.
 store::PersonRecord person(int p, const std::string& site, double extra) {

@@ -7,6 +7,7 @@
 
 #include "pipeline/graph/cohort.hpp"
 #include "pipeline/graph/cohort_scores.hpp"
+#include "pipeline/graph/example_taxonomy.hpp"
 #include "pipeline/graph/prediction.hpp"
 #include "pipeline/store/example_cohort.hpp"
 #include "pipeline/store/merge.hpp"
@@ -22,19 +23,7 @@ namespace fs = std::filesystem;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Six measures that are features and scores themselves.
-taxonomy::Taxonomy six_measures() {
-  taxonomy::Taxonomy t;
-  for (int m = 0; m < 6; ++m) {
-    const std::string code = "m" + std::to_string(m);
-    taxonomy::Measure measure;
-    measure.code = measure.feature = code;
-    measure.kind = taxonomy::MeasureKind::activation;
-    t.measures.push_back(measure);
-    t.features.push_back({code, {code}});
-    t.scores.push_back({code, "", "", "", {code}, {}});
-  }
-  return t;
-}
+taxonomy::Taxonomy six_measures() { return plain_measures(6); }
 
 // 60 people, the last six without an outcome: one of them of a new site, one far away, one empty.
 class FrozenModel : public testing::Test {

@@ -1,8 +1,7 @@
 // The normative model as arrays over measures.
 #include <limits>
 
-#include "pipeline/config/sections.hpp"
-#include "pipeline/graph/learned_records.hpp"
+#include "pipeline/graph/record_parts.hpp"
 
 namespace boldmill::graph {
 namespace {
@@ -59,9 +58,8 @@ GroupRecord record_of(const Norms& learned, const std::string& path) {
   GroupRecord out{.path = path,
                   .what = "normative model of the healthy people; equations: "
                           "METHOD.md of stages/cohort, normative_model"};
-  out.settings = {{"stage", std::string(normative_model::kStage.name) + " " +
-                                std::to_string(normative_model::kStage.version)},
-                  {"parameters", config::section_to_json(m.params).dump()},
+  out.settings = {stage_setting(normative_model::kStage),
+                  parameters(m.params),
                   {"batch_column", learned.column},
                   {"age_covariate", std::to_string(m.age)}};
   const Coding& coding = learned.covariates;
@@ -119,20 +117,10 @@ GroupRecord record_of(const Norms& learned, const std::string& path) {
 }
 
 Norms norms_of(const GroupRecord& record) {
-  const std::string expected = std::string(normative_model::kStage.name) + " " +
-                               std::to_string(normative_model::kStage.version);
-  if (record.setting("stage") != expected) {
-    throw Error(ErrorKind::input, record.path + ": found a model of " + record.setting("stage") +
-                                      ", expected " + expected);
-  }
+  check_version(record, normative_model::kStage);
   Norms out;
   normative_model::Model& m = out.model;
-  std::vector<std::string> errors;
-  const auto parameters = config::Json::parse(record.setting("parameters"), nullptr, false);
-  if (!parameters.is_object()) {
-    throw Error(ErrorKind::input, record.path + ": parameters that this version does not know");
-  }
-  config::section_from_json(parameters, record.path, m.params, errors);
+  read_parameters(record, m.params);
   out.column = record.setting("batch_column");
   const std::string age = record.setting("age_covariate");
   m.age = age == "-1" ? -1 : static_cast<int>(whole_of(record, age));
@@ -163,8 +151,8 @@ Norms norms_of(const GroupRecord& record) {
   const Eigen::Index width =
       1 + m.spline.size() + m.linear_mean.size() + static_cast<Eigen::Index>(m.batches.size());
   const bool any = (spread.array() > 0.0).any();
-  if (!errors.empty() || spread.size() != p || n.size() != p || warp_a.size() != p ||
-      warp_log_b.size() != p || m.linear_sd.size() != m.linear_mean.size() ||
+  if (spread.size() != p || n.size() != p || warp_a.size() != p || warp_log_b.size() != p ||
+      m.linear_sd.size() != m.linear_mean.size() ||
       (any && (weights.cols() != width || covariance.cols() != width * width ||
                variance.cols() != 1 + m.variance_spline.size()))) {
     throw Error(ErrorKind::input, record.path + ": parts do not fit together");

@@ -42,7 +42,7 @@ section{padding-top:1.6rem;scroll-margin-top:2.5rem}@media screen{section.long{c
 table{border-collapse:collapse;font-size:.83rem;font-variant-numeric:tabular-nums}
 caption{white-space:nowrap;text-align:left;font-weight:600;padding:.2rem 0;caption-side:top}
 th,td{padding:.25rem .55rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;max-width:34rem;overflow-wrap:break-word}.wide td:first-child{white-space:nowrap;position:sticky;left:0;background:var(--back)}
-td.n{text-align:right;white-space:nowrap}td.t{min-width:15rem}thead th{background:var(--band);vertical-align:bottom}
+td.n{text-align:right;white-space:nowrap}td.t{min-width:15rem}tr[data-run] td.t{min-width:34rem}thead th{background:var(--band);vertical-align:bottom}
 th button{font:inherit;font-weight:600;background:none;border:0;padding:.2rem;margin:-.2rem;cursor:pointer;color:inherit;text-align:left}
 th[aria-sort=ascending] button::after{content:" \25B2"}th[aria-sort=descending] button::after{content:" \25BC"}
 tr.failed td:first-child{box-shadow:inset .3rem 0 #a40e26}tr.excluded td:first-child{box-shadow:inset .3rem 0 #b35900}tr.warning td:first-child{box-shadow:inset .3rem 0 #e0b400}
@@ -66,7 +66,7 @@ legend{overflow-wrap:anywhere;font-weight:600;font-size:.9rem}
 fieldset textarea{width:100%;min-height:2.4rem}li{max-width:60rem;overflow-wrap:anywhere}nav li{max-width:none}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.6rem;font-size:.85rem;color:var(--soft)}
 @media (max-width:40rem){body{font-size:15px;padding:0 .7rem 2rem}h1{font-size:1.3rem}nav{position:static}.wide td:first-child{position:static}}
-@media print{nav,.tools,.skip,.review,#viewer,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7pt}th,td{padding:.1rem .2rem}section:has(tr[data-run]){page:wide}table:has(tr[data-run]){font-size:6pt}td.t{min-width:0}caption{white-space:normal}figure svg{max-width:100%;height:auto}.wide td:first-child{white-space:normal;position:static;overflow-wrap:anywhere;min-width:6rem}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
+@media print{nav,.tools,.skip,.review,#viewer,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7pt}th,td{padding:.1rem .2rem}section:has(tr[data-run]){page:wide}table:has(tr[data-run]){font-size:6pt}td.t,tr[data-run] td.t{min-width:0}caption{white-space:normal}figure svg{max-width:100%;height:auto}.wide td:first-child{white-space:normal;position:static;overflow-wrap:anywhere;min-width:6rem}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
 @page wide{size:A4 landscape}
 )css";
 

@@ -168,7 +168,6 @@ private:
     case graph::TaskKind::anatomy:
       task.body = [this, &state, &session](const Context& context) {
         run_anatomy(state, session, context);
-        graph::return_freed_memory();
       };
       task.on_failure = [this, &state](const Failure& failure) {
         state.inputs.anatomy = without_root(failure, study_.index.root);
@@ -195,7 +194,6 @@ private:
       task.needs_success = false;
       task.body = [this, &state, &session](const Context& context) {
         run_person(state, session, context);
-        graph::return_freed_memory();
       };
       break;
     case graph::TaskKind::cohort:
@@ -219,6 +217,7 @@ private:
           return std::holds_alternative<bool>(cached) && !std::get<bool>(cached);
         });
     state.inputs.anatomy = graph::run_anatomy(study_, session, needs_images, context);
+    graph::return_freed_memory();
   }
 
   void run_person(SessionState& state, const bids::ParticipantSession& session,
@@ -236,6 +235,7 @@ private:
     for (const store::RunRecord& run : person.runs)
       state.lines.push_back({run.run_id, run.status, run.reason});
     state.inputs = {}; // the images are large
+    if (!state.shard_is_current) graph::return_freed_memory();
     if (options_.journal == nullptr) return;
     SessionLine line{.session = session.id,
                      .state = state.shard_is_current ? "kept" : "done",

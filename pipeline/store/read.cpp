@@ -93,13 +93,13 @@ std::vector<std::string> take_strings(std::vector<char*>& pointers, hid_t type, 
   return out;
 }
 
-// What a scale calls itself. HDF5 finds the path of an object that is known by its address only by
-// a visit of the whole file, which is thousands of groups.
-std::string scale_name(hid_t scale) {
-  const Handle attribute(H5Aopen(scale, "NAME", H5P_DEFAULT));
-  const Handle type(attribute.valid() ? H5Aget_type(attribute.get()) : -1);
-  const Handle space(attribute.valid() ? H5Aget_space(attribute.get()) : -1);
+// Of an attribute as H5DS writes its texts, "" when it is none.
+std::string fixed_text(hid_t object, const char* name) {
   constexpr std::size_t kLongest = 4096;
+  if (H5Aexists(object, name) <= 0) return "";
+  const Handle attribute(H5Aopen(object, name, H5P_DEFAULT));
+  const Handle type(H5Aget_type(attribute.get()));
+  const Handle space(H5Aget_space(attribute.get()));
   if (!type.valid() || H5Tget_class(type.get()) != H5T_STRING ||
       H5Tis_variable_str(type.get()) != 0 || H5Tget_size(type.get()) > kLongest ||
       H5Sget_simple_extent_npoints(space.get()) != 1) {
@@ -132,7 +132,8 @@ std::vector<std::string> first_scales(const File& file, hid_t dataset, std::size
   for (std::size_t i = 0; i < rank; ++i) {
     if (lists[i].len == 0) continue;
     const Handle scale(H5Rdereference2(dataset, H5P_DEFAULT, H5R_OBJECT, lists[i].p));
-    if (scale.valid()) names[i] = scale_name(scale.get());
+    // HDF5 finds the path of an object known by its address only by a visit of the whole file.
+    if (scale.valid()) names[i] = fixed_text(scale.get(), "NAME");
   }
   H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, lists.data());
   return names;
@@ -186,7 +187,7 @@ bool is_text(const File& file, const std::string& path) {
 
 std::vector<std::string> dimension_names(const File& file, hid_t dataset, const std::string& path) {
   const std::size_t rank = shape_of(file, dataset, path).size();
-  if (H5Aexists(dataset, "CLASS") > 0) { // a scale itself
+  if (fixed_text(dataset, "CLASS") == "DIMENSION_SCALE") {
     std::vector<std::string> names(rank);
     if (rank > 0) names[0] = path.substr(path.rfind('/') + 1);
     return names;

@@ -3,6 +3,10 @@
 
 #include <Eigen/Dense>
 #include <cstdint>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
 
 namespace boldmill::test_data {
 
@@ -27,6 +31,22 @@ inline Problem problem(Eigen::Index n, Eigen::Index p, std::uint64_t seed) {
   const Eigen::VectorXd eta = 1.5 * out.x.col(0) - out.x.col(2) + 0.5 * out.x.col(3);
   out.y = eta.array() + 3.0 + 2.0 * (lcg(n, seed + 1).array() - 0.5);
   out.binary = (eta.array() + 3.0 * (lcg(n, seed + 2).array() - 0.5) > 0.0).cast<double>();
+  return out;
+}
+
+// The numbers of every line of tests/reference/cohort/<file> that begins with `wanted`.
+inline std::vector<std::vector<double>> reference_lines(const std::string& file,
+                                                        const std::string& wanted) {
+  std::ifstream stream(BOLDMILL_SOURCE_DIR "/tests/reference/cohort/" + file);
+  std::vector<std::vector<double>> out;
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream text(line);
+    std::string name;
+    text >> name;
+    if (name != wanted) continue;
+    out.emplace_back();
+    for (double value = 0.0; text >> value;) out.back().push_back(value);
+  }
   return out;
 }
 

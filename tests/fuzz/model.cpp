@@ -4,6 +4,7 @@
 
 #include "pipeline/config/taxonomy_json.hpp"
 #include "pipeline/graph/cohort.hpp"
+#include "pipeline/graph/example_taxonomy.hpp"
 #include "pipeline/graph/frozen_model.hpp"
 #include "pipeline/store/example_cohort.hpp"
 #include "pipeline/store/shard.hpp"
@@ -18,19 +19,7 @@ namespace fs = std::filesystem;
 constexpr int kMeasures = 4;
 constexpr int kPeople = 40;
 
-taxonomy::Taxonomy four_measures() {
-  taxonomy::Taxonomy t;
-  for (int m = 0; m < kMeasures; ++m) {
-    const std::string code = "m" + std::to_string(m);
-    taxonomy::Measure measure;
-    measure.code = measure.feature = code;
-    measure.kind = taxonomy::MeasureKind::activation;
-    t.measures.push_back(measure);
-    t.features.push_back({code, {code}});
-    t.scores.push_back({code, "", "", "", {code}, {}});
-  }
-  return t;
-}
+taxonomy::Taxonomy four_measures() { return graph::plain_measures(kMeasures); }
 
 store::PersonRecord person(int p) {
   Random random(stream_seed(7, "person", std::to_string(p)));

@@ -216,7 +216,7 @@ const charts = {
   traces(data, width) {
     const dropped = data.kept.flatMap((flag, t) => (flag ? [] : [{a: t * data.tr, b: (t + 1) * data.tr}]));
     return element("div", {}, ...data.traces.map((trace, i) => panel(trace.label, Plot.plot({
-      width, height: i === data.traces.length - 1 ? 106 : 76, marginLeft: 48, marginTop: 8, marginBottom: i === data.traces.length - 1 ? 36 : 6, style,
+      width, height: i === data.traces.length - 1 ? 106 : 76, marginLeft: 48, marginRight: 20, marginTop: 8, marginBottom: i === data.traces.length - 1 ? 36 : 6, style,
       ariaLabel: `${trace.label} over time`, x: {axis: i === data.traces.length - 1 ? "bottom" : null, label: "s", domain: [0, trace.values.length * data.tr]}, y: {label: null, ticks: 3, grid: true, nice: true},
       marks: [Plot.rect(dropped, {x1: "a", x2: "b", fill: "#e69f00", fillOpacity: 0.35}),
         Plot.line(trace.values, {x: (_, t) => t * data.tr, y: (v) => v ?? NaN, stroke: kMain, strokeWidth: 1.2})],

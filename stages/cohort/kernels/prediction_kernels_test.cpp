@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
 #include <map>
-#include <sstream>
 
 #include "stages/cohort/kernels/baseline_model.hpp"
 #include "stages/cohort/kernels/biotype_membership.hpp"
@@ -23,17 +21,7 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 std::vector<std::vector<double>> reference(const std::string& wanted) {
-  std::ifstream stream(BOLDMILL_SOURCE_DIR "/tests/reference/cohort/prediction.tsv");
-  std::vector<std::vector<double>> out;
-  for (std::string line; std::getline(stream, line);) {
-    std::istringstream text(line);
-    std::string name;
-    text >> name;
-    if (name != wanted) continue;
-    out.emplace_back();
-    for (double v = 0; text >> v;) out.back().push_back(v);
-  }
-  return out;
+  return test_data::reference_lines("prediction.tsv", wanted);
 }
 
 ElasticNetSettings tight(Family family, double alpha) {

@@ -3,12 +3,11 @@
 #include <tbb/global_control.h>
 
 #include <cmath>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
 #include "stages/cohort/kernels/forest_imputation.hpp"
 #include "stages/cohort/kernels/stability.hpp"
+#include "stages/cohort/test_data.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill::cohort {
@@ -18,17 +17,7 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr Eigen::Index kPeople = 60, kMeasures = 8;
 
 std::vector<std::vector<double>> reference(const std::string& wanted) {
-  std::ifstream stream(BOLDMILL_SOURCE_DIR "/tests/reference/cohort/published.tsv");
-  std::vector<std::vector<double>> out;
-  for (std::string line; std::getline(stream, line);) {
-    std::istringstream text(line);
-    std::string name;
-    text >> name;
-    if (name != wanted) continue;
-    out.emplace_back();
-    for (double value = 0.0; text >> value;) out.back().push_back(value);
-  }
-  return out;
+  return test_data::reference_lines("published.tsv", wanted);
 }
 
 Eigen::MatrixXd table() {
