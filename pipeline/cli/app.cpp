@@ -233,6 +233,7 @@ int parse_and_run(int argc, const char* const* argv) {
   StatusOptions status;
   HelpOptions help;
   std::string format = "text", merge_out, key;
+  int merge_nprocs = 0;
   add_run(app, run, command, action);
   add_validate(app, validate, selection, action);
   add_plan(app, plan, format, action);
@@ -243,7 +244,11 @@ int parse_and_run(int argc, const char* const* argv) {
                      action);
   CLI::App* merge = app.add_subcommand("merge", "shards to one cohort file");
   merge->add_option("out", merge_out, "output folder with the shards")->required();
-  merge->callback([&] { action = [&] { return merge_command(merge_out, command); }; });
+  merge->add_option("--nprocs", merge_nprocs, "threads, 0 for all cores")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  merge->callback(
+      [&] { action = [&] { return merge_command(merge_out, merge_nprocs, command); }; });
   add_rerun(app, rerun, command, action);
   add_score_options(*app.add_subcommand("score", "score new people by the model of a cohort"),
                     scoring, command, action);

@@ -10,7 +10,7 @@ namespace boldmill::cli {
 
 [[nodiscard]] int run_command(const RunOptions& options, const std::string& command);
 [[nodiscard]] int plan_command(const RunOptions& options, const std::string& format);
-[[nodiscard]] int merge_command(const std::string& out, const std::string& command);
+[[nodiscard]] int merge_command(const std::string& out, int nprocs, const std::string& command);
 
 // Names every run of the cohort that failed or was excluded; whether there is none.
 [[nodiscard]] bool print_left_out(const graph::CohortSummary& summary);

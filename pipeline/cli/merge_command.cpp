@@ -11,8 +11,9 @@
 
 namespace boldmill::cli {
 
-int merge_command(const std::string& out, const std::string& command) {
+int merge_command(const std::string& out, int nprocs, const std::string& command) {
   graph::CohortRequest request;
+  request.nprocs = nprocs;
   request.out = out;
   request.command = command;
   request.shards = graph::find_shards(out);

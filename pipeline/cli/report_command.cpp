@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "pipeline/bids/text.hpp"
+#include "pipeline/cli/stage_command.hpp"
 #include "pipeline/graph/cohort.hpp"
 #include "pipeline/report/report.hpp"
 #include "stages/core/error.hpp"
@@ -21,7 +22,7 @@ report::ReportInfo info_of(const store::CohortReader& reader) {
 
 std::vector<fs::path> pages_of_cohort(const fs::path& file, const fs::path& out) {
   const store::CohortReader reader(file);
-  return report::write_pages(out, reader, info_of(reader));
+  return report::write_pages(out, reader, info_of(reader), process_context());
 }
 
 std::vector<fs::path> pages_of_shards(const std::vector<fs::path>& shards, const fs::path& out) {

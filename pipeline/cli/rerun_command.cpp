@@ -123,6 +123,7 @@ int rerun_command(const RerunOptions& options, const std::string& command) {
   cohort.out = options.out;
   cohort.expected = study->header;
   cohort.command = command;
+  cohort.nprocs = execution.nprocs;
   cohort.dataset_name = study->index.description.name;
   cohort.template_note = study->target.note;
   for (const auto& session : study->index.sessions)

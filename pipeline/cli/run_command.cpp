@@ -140,8 +140,8 @@ bool review_shards(graph::Study& study, const RunOptions& options, cache::Claims
 }
 
 // `all_fine`: what the participant level of this command found, if it ran and printed it.
-int group_level(const graph::Study& study, const std::string& command, std::optional<bool> all_fine,
-                cache::Claims& claims) {
+int group_level(const graph::Study& study, int nprocs, const std::string& command,
+                std::optional<bool> all_fine, cache::Claims& claims) {
   wait_for_cohort(claims);
   graph::CohortRequest request;
   request.out = study.out;
@@ -149,6 +149,7 @@ int group_level(const graph::Study& study, const std::string& command, std::opti
   request.dataset_name = study.index.description.name;
   request.template_note = study.target.note;
   request.expected = study.header;
+  request.nprocs = nprocs;
   std::size_t missing = 0;
   for (const auto& session : study.index.sessions) {
     const auto path = study.shard_path(session);
@@ -233,7 +234,7 @@ int run_command(const RunOptions& options, const std::string& command) {
     all_fine = review_shards(*study, options, claims, begun);
   }
   if (options.level == "participant") return *all_fine ? exit_ok : exit_some_failed;
-  return group_level(*study, command, all_fine, claims);
+  return group_level(*study, nprocs_of(options), command, all_fine, claims);
 }
 
 int plan_command(const RunOptions& options, const std::string& format) {

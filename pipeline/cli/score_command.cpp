@@ -125,6 +125,7 @@ int score_images(const ScoreOptions& options, store::ModelRecord model,
   cohort.out = study->out;
   cohort.expected = study->header;
   cohort.command = command;
+  cohort.nprocs = nprocs_of(options.run);
   cohort.dataset_name = study->index.description.name;
   cohort.template_note = study->target.note;
   cohort.model = std::move(model);

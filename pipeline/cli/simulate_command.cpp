@@ -1,14 +1,12 @@
 #include "pipeline/cli/simulate_command.hpp"
 
-#include <tbb/global_control.h>
-#include <tbb/task_arena.h>
-
 #include <algorithm>
 #include <iostream>
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/cli/stage_command.hpp"
 #include "pipeline/spaces/templates.hpp"
+#include "stages/core/parallel.hpp"
 
 namespace boldmill::cli {
 namespace {
@@ -55,12 +53,9 @@ void add_simulate_options(CLI::App& app, SimulateOptions& options, std::function
 }
 
 int run_simulate(const SimulateOptions& options, const Context& context) {
-  const int threads = options.nprocs > 0 ? options.nprocs : tbb::this_task_arena::max_concurrency();
-  const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
-                                  static_cast<std::size_t>(threads));
-  tbb::task_arena arena(threads);
-  arena.execute(
-      [&] { simulate::simulate(options.dir, options.params, anatomy_of(options), context); });
+  with_threads(options.nprocs, [&] {
+    simulate::simulate(options.dir, options.params, anatomy_of(options), context);
+  });
   const std::string shown = bids::display(options.dir, 1000);
   std::cout << "simulated " << options.params.participants << " people in " << shown
             << "\ntruth: " << shown << "/sourcedata/truth (README.md first)\n";

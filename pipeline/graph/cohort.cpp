@@ -22,6 +22,7 @@
 #include "pipeline/store/shard.hpp"
 #include "stages/cohort/biotypes.hpp"
 #include "stages/cohort/longitudinal_combat.hpp"
+#include "stages/core/parallel.hpp"
 #include "stages/core/part_name.hpp"
 #include "stages/functional/distortion.hpp"
 #include "stages/ppi/ppi.hpp"
@@ -199,8 +200,10 @@ std::vector<fs::path> find_shards(const fs::path& out) {
   return shards;
 }
 
-CohortSummary run_cohort(const CohortRequest& request, const config::Config& config,
-                         const taxonomy::Taxonomy& taxonomy, const Context& context) {
+namespace {
+
+CohortSummary make_cohort(const CohortRequest& request, const config::Config& config,
+                          const taxonomy::Taxonomy& taxonomy, const Context& context) {
   if (request.shards.empty()) {
     throw Error(ErrorKind::dataset, bids::display(request.out.filename().string()) +
                                         ": no shards, run the participant level first");
@@ -249,8 +252,16 @@ CohortSummary run_cohort(const CohortRequest& request, const config::Config& con
                                 method_references(cohort)};
   report::write_derivative_files(request.out, cohort, info);
   (void)report::write_tables(request.out, cohort);
-  (void)report::write_pages(request.out, cohort, info);
+  (void)report::write_pages(request.out, cohort, info, context);
   return summary;
+}
+
+} // namespace
+
+CohortSummary run_cohort(const CohortRequest& request, const config::Config& config,
+                         const taxonomy::Taxonomy& taxonomy, const Context& context) {
+  return with_threads(request.nprocs,
+                      [&] { return make_cohort(request, config, taxonomy, context); });
 }
 
 } // namespace boldmill::graph

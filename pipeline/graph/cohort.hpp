@@ -17,6 +17,7 @@ struct CohortRequest {
   std::string command;
   std::string dataset_name;
   std::string template_note;
+  int nprocs = 0; // threads, 0: all cores
   // Score the rows by it: nothing is learned from them, and no model file is written.
   std::optional<store::ModelRecord> model;
 };

@@ -9,6 +9,7 @@
 #include "pipeline/bids/tsv.hpp"
 #include "pipeline/graph/table_columns.hpp"
 #include "stages/cohort/kernels/conformal.hpp"
+#include "stages/cohort/kernels/prediction_quality.hpp"
 #include "stages/core/joined.hpp"
 
 namespace boldmill::graph {
@@ -76,6 +77,16 @@ void freeze_intervals(const penalised_regression::Outputs& out,
   }
 }
 
+std::vector<Eigen::Index> measures_of(const store::FrozenPrediction& one, const Text& measure) {
+  std::vector<Eigen::Index> out;
+  for (std::size_t c = 0; c < measure.size(); ++c) {
+    if (std::find(one.column.begin(), one.column.end(), measure[c]) != one.column.end()) {
+      out.push_back(static_cast<Eigen::Index>(c));
+    }
+  }
+  return out;
+}
+
 // A new person's row of one model.
 struct OneScore {
   double value = 0.0; // prediction, or probability of the second class
@@ -112,8 +123,9 @@ Eigen::MatrixXd columns_of(const store::FrozenPrediction& one, const LearnedChai
   return out;
 }
 
+// `used`: the measures of the model, N x K as measured.
 OneScore score_row(const store::FrozenPrediction& model, const Eigen::MatrixXd& columns,
-                   const Eigen::MatrixXd& measures, Eigen::Index row) {
+                   const Eigen::MatrixXd& used, Eigen::Index row) {
   Eigen::VectorXd x(columns.cols());
   for (Eigen::Index k = 0; k < x.size(); ++k) {
     const auto at = static_cast<std::size_t>(k);
@@ -122,21 +134,14 @@ OneScore score_row(const store::FrozenPrediction& model, const Eigen::MatrixXd& 
   OneScore out;
   const double eta = model.intercept + x.dot(to_eigen(model.coefficient));
   out.value = model.class_name.empty() ? eta : 1.0 / (1.0 + std::exp(-eta));
-  const auto missing = measures.row(row).array().isNaN().count();
-  const auto all = measures.cols();
-  const double distance = distances(x.transpose())[0];
-  if (missing == all) {
-    out.value = kNaN;
-    out.why = "no measure is present";
-  } else if (!columns.row(row).allFinite()) {
-    out.value = kNaN;
+  const Eigen::Index n_missing = used.row(row).array().isNaN().count();
+  if (n_missing < used.cols() && !columns.row(row).allFinite()) {
     out.why = "harmonisation has not learned the site";
-  } else if (static_cast<double>(missing) > model.max_missing_share * static_cast<double>(all)) {
-    out.why = std::to_string(missing) + " of " + std::to_string(all) + " measures are missing";
-  } else if (!(distance <= model.largest_distance)) {
-    out.why = "outside the training people: distance " + bids::format_number(float(distance)) +
-              ", theirs at most " + bids::format_number(float(model.largest_distance));
+  } else {
+    out.why = cohort::why_abstain(n_missing, used.cols(), model.max_missing_share,
+                                  distances(x.transpose())[0] / model.largest_distance);
   }
+  if (n_missing == used.cols() || !columns.row(row).allFinite()) out.value = kNaN;
   return out;
 }
 
@@ -247,6 +252,7 @@ std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
     const store::FrozenPrediction& one = model.predictions[index];
     const Eigen::MatrixXd inputs =
         columns_of(one, chain_from(model.learned, steps_path(index)), model, reader, measures);
+    const Eigen::MatrixXd used = measures(Eigen::all, measures_of(one, model.measure));
     const bool classes = !one.class_name.empty();
     const std::vector<double> unknown(n, kNaN);
     std::vector<store::TableColumn> columns;
@@ -270,7 +276,7 @@ std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
                              Text(n),
                              {}};
     for (std::size_t row = 0; row < n; ++row) {
-      const OneScore score = score_row(one, inputs, measures, static_cast<Eigen::Index>(row));
+      const OneScore score = score_row(one, inputs, used, static_cast<Eigen::Index>(row));
       const auto put = [&](std::size_t column, double value) {
         columns[column].number[row] = value;
       };

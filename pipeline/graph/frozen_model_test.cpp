@@ -22,15 +22,18 @@ namespace {
 namespace fs = std::filesystem;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// Six measures that are features and scores themselves.
-taxonomy::Taxonomy six_measures() { return plain_measures(6); }
+// Measures that are features and scores themselves: six, and those of a task that nobody did.
+constexpr int kMeasured = 6, kMeasures = 14;
+taxonomy::Taxonomy measures() { return plain_measures(kMeasures); }
 
 // 60 people, the last six without an outcome: one of them of a new site, one far away, one empty.
 class FrozenModel : public testing::Test {
 protected:
   FrozenModel() {
     header_ = store::example::header();
-    header_.measure = header_.feature = header_.score = {"m0", "m1", "m2", "m3", "m4", "m5"};
+    header_.measure.clear();
+    for (const auto& one : measures().measures) header_.measure.push_back(one.code);
+    header_.feature = header_.score = header_.measure;
     header_.participant_columns = {"group", "site", "score", "class"};
     config_.cohort.targets = {"score", "class"};
     config_.prediction.n_permutations = 0;
@@ -45,8 +48,8 @@ protected:
     }
     (void)store::merge_shards(shards, file_, {"test", {}}, {});
     const store::CohortReader reader(file_);
-    const auto comparable = comparable_measures(reader, config_, six_measures());
-    add_scores(reader, comparable, config_, six_measures(), learned_);
+    const auto comparable = comparable_measures(reader, config_, measures());
+    add_scores(reader, comparable, config_, measures(), learned_);
     add_predictions(reader, config_, {}, learned_, {});
     model_ = model_of(reader, config_, learned_);
   }
@@ -57,14 +60,15 @@ protected:
     record.participant_id = "sub-" + std::string(p < 10 ? "0" : "") + std::to_string(p);
     record.source = "rest";
     double sum = 0.0;
-    for (int m = 0; m < 6; ++m) {
+    for (int m = 0; m < kMeasures; ++m) {
       double value = random.normal();
-      sum += value;
+      if (m < kMeasured) sum += value;
       if (p == 57) value += 100.0;
-      const bool missing = p == 58 || (p % 7 == 3 && m == 2);
+      const bool missing =
+          m >= kMeasured || p == 58 || (p % 7 == 3 && m == 2) || (p == 55 && m < 4);
       record.measures.push_back({missing ? kNaN : value, 0.05, 0.9, missing ? "absent" : ""});
     }
-    record.error_correlation = Eigen::MatrixXf::Identity(6, 6);
+    record.error_correlation = Eigen::MatrixXf::Identity(kMeasures, kMeasures);
     const bool known = p < 54;
     record.columns["group"] = p % 3 == 0 ? "control" : "patient";
     record.columns["site"] = p == 59 ? "north" : p % 2 == 0 ? "a" : "b";
@@ -97,10 +101,10 @@ TEST_F(FrozenModel, GivesWhatTheGroupStageGivesWithTheSameReference) {
   store::write_model(path, model_);
   const auto model = store::read_model(path); // through the file: bits stay
   const store::CohortReader reader(file_);
-  const auto scored = scored_by(model, reader, config_, six_measures());
+  const auto scored = scored_by(model, reader, config_, measures());
   EXPECT_EQ(scored.fitted_on, "frozen_model");
   for (Eigen::Index row = 0; row < 60; ++row) {
-    for (Eigen::Index s = 0; s < 6; ++s) {
+    for (Eigen::Index s = 0; s < kMeasures; ++s) {
       const double expected = learned_.scores.value(row, s);
       if (std::isnan(expected)) {
         EXPECT_TRUE(std::isnan(scored.scores.value(row, s)));
@@ -135,12 +139,16 @@ TEST_F(FrozenModel, GivesWhatTheGroupStageGivesWithTheSameReference) {
   EXPECT_NE(why[57].find("outside the training people"), std::string::npos);
   EXPECT_EQ(why[58], "no measure is present");
   EXPECT_EQ(why[56], "");
+  EXPECT_EQ(why[55], "4 of 6 measures are missing");
+  EXPECT_EQ(numbers.abstain_reason[55], why[55]);
+  EXPECT_EQ(numbers.abstain_reason[57].rfind("outside the training people", 0), 0U);
+  EXPECT_EQ(numbers.abstain_reason[56], "");
 }
 
 TEST_F(FrozenModel, AScannerOrSiteItHasNotSeenIsSaid) {
   model_.known["site"] = {"a", "b"}; // as if the person of "north" came later
   const store::CohortReader reader(file_);
-  const auto scored = scored_by(model_, reader, config_, six_measures());
+  const auto scored = scored_by(model_, reader, config_, measures());
   const auto& place = column(scored.tables, "scored/score", "new_place").text;
   EXPECT_EQ(place[59], "new site north");
   EXPECT_EQ(place[0], "");
@@ -171,11 +179,11 @@ void make_format(const fs::path& path, std::int32_t version) {
 TEST_F(FrozenModel, ReadsFormat1AndRefusesFormatsToCome) {
   ASSERT_TRUE(model_.learned.empty());
   const store::CohortReader reader(file_);
-  const auto expected = scored_by(model_, reader, config_, six_measures());
+  const auto expected = scored_by(model_, reader, config_, measures());
   const fs::path path = folder_.path() / "model.h5";
   store::write_model(path, model_);
   make_format(path, 1);
-  const auto scored = scored_by(store::read_model(path), reader, config_, six_measures());
+  const auto scored = scored_by(store::read_model(path), reader, config_, measures());
   ASSERT_EQ(scored.tables.size(), expected.tables.size());
   const auto& before = column(expected.tables, "scored/score", "prediction").number;
   const auto& after = column(scored.tables, "scored/score", "prediction").number;

@@ -206,6 +206,7 @@ private:
     }
     r.interval_level = 1.0 - config_.prediction.alpha_interval;
     r.abstain = out.abstain;
+    r.abstain_reason = out.abstain_reason;
     r.fold = out.fold;
     r.contribution_name = out.contribution_names;
     r.contribution = out.contribution;

@@ -91,6 +91,22 @@ void add_curves(Page& page, const store::PredictionRecord& record) {
              data, &bins);
 }
 
+// " (1 for want of measures, 2 outside the training people)"; "" when the file does not say.
+std::string abstentions(const store::PredictionRecord& record) {
+  std::map<std::string, std::size_t> people;
+  for (const std::string& why : record.abstain_reason) {
+    if (why.empty()) continue;
+    ++people[why.starts_with("outside")                 ? "outside the training people"
+             : why.find("measure") != std::string::npos ? "for want of measures"
+                                                        : "without a prediction"];
+  }
+  std::string out;
+  for (const auto& [what, n] : people) {
+    out += (out.empty() ? " (" : ", ") + std::to_string(n) + " " + what;
+  }
+  return out.empty() ? "" : out + ")";
+}
+
 void add_scatter(Page& page, const Stored& stored, const store::PredictionRecord& record) {
   Json people = Json::array();
   for (const std::size_t row : evaluated_rows(record)) {
@@ -98,12 +114,12 @@ void add_scatter(Page& page, const Stored& stored, const store::PredictionRecord
                       {"href", page_href(stored.page(row)) + "#predictions"},
                       {"y", short_number(record.y[row])},
                       {"p", short_number(record.prediction[row])},
-                      {"abstain", row < record.abstain.size() && record.abstain[row] != 0}});
+                      {"abstain", row < record.abstain.size() && record.abstain[row] != 0},
+                      {"why", why_abstained(record, row)}});
   }
   page.chart("scatter",
              "Out-of-fold prediction against the outcome; on the dashed line they are equal. "
-             "Hollow: outside what "
-             "the model has seen, not to be used.",
+             "Hollow: the model abstains, not to be used.",
              {{"target", record.target}, {"people", people}});
 }
 
@@ -189,10 +205,12 @@ void add_cohort_predictions(Page& page, const Stored& stored) {
     page.heading(record.target + " (" + record.model + ", " + record.cv + ")");
     const auto abstained = std::count(record.abstain.begin(), record.abstain.end(), 1);
     page.paragraph(std::to_string(evaluated_rows(record).size()) + " of " +
-                   std::to_string(record.y.size()) + " participant-sessions evaluated; for " +
-                   std::to_string(abstained) +
-                   " the model abstains: they lie outside what it has seen, and their numbers are "
-                   "not to be used.");
+                   std::to_string(record.y.size()) + " participant-sessions evaluated; " +
+                   (abstained == 0
+                        ? "the model abstains for nobody."
+                        : "for " + std::to_string(abstained) +
+                              " the model abstains, and their numbers are not to be used" +
+                              abstentions(record) + "."));
     page.table(metrics_table(record, stored.cards[i]));
     if (is_binary(record)) {
       add_curves(page, record);

@@ -192,38 +192,44 @@ constexpr std::array<Tissue, 4> kTissues{{{2, "grey matter", {230, 159, 0, 255}}
                                           {1, "fluid", {0, 158, 115, 255}},
                                           {4, "other brain", {204, 121, 167, 255}}}};
 
-// A strip of tissue colours, then the voxels.
+// A strip of tissue colours, then the voxels. The palette: a grey for every byte that is shown,
+// then the missing, voxels of no tissue, the tissues.
 std::string carpet_png(const store::Carpet& carpet, const std::vector<std::int8_t>& z, int& width,
                        int& height) {
-  constexpr double kShownSd = 2.0;
-  constexpr double kBytesPerSd = 40.0;
+  constexpr int kShown = 80; // bytes on each side of 0: 2 SD of 40
   constexpr std::int8_t kMissing = -128;
+  constexpr std::uint8_t kMissingEntry = 2 * kShown + 1, kOtherEntry = kMissingEntry + 1;
+  std::vector<Rgba> palette;
+  for (int g = 0; g <= 2 * kShown; ++g) {
+    const auto grey = static_cast<std::uint8_t>(std::lround(255.0 * g / (2 * kShown)));
+    palette.push_back({grey, grey, grey, 255});
+  }
+  palette.push_back({0, 0, 96, 255}); // no grey at all
+  palette.push_back({128, 128, 128, 255});
+  std::map<std::int32_t, std::uint8_t> entry_of;
+  for (const Tissue& tissue : kTissues) {
+    entry_of[tissue.label] = static_cast<std::uint8_t>(palette.size());
+    palette.push_back(tissue.colour);
+  }
   const std::size_t n_rows = carpet.tissue.size();
   const std::size_t n_columns = z.size() / n_rows;
   const std::size_t strip_width = std::max<std::size_t>(1, n_columns / 50); // of tissue colours
-  Bytes rgb;
-  rgb.reserve(3 * n_rows * (n_columns + strip_width));
+  Bytes entries;
+  entries.reserve(n_rows * (n_columns + strip_width));
   for (const std::size_t row : rows_in_order(carpet.tissue)) {
-    Rgba strip{128, 128, 128, 255};
-    for (const Tissue& tissue : kTissues) {
-      if (tissue.label == carpet.tissue[row]) strip = tissue.colour;
-    }
-    for (std::size_t c = 0; c < strip_width; ++c)
-      rgb.insert(rgb.end(), strip.begin(), strip.end() - 1);
+    const auto strip = entry_of.find(carpet.tissue[row]);
+    entries.insert(entries.end(), strip_width,
+                   strip == entry_of.end() ? kOtherEntry : strip->second);
     for (std::size_t c = 0; c < n_columns; ++c) {
       const std::int8_t byte = z[row * n_columns + c];
-      const double share = 0.5 + 0.5 * byte / kBytesPerSd / kShownSd;
-      const auto grey = static_cast<std::uint8_t>(std::lround(255.0 * std::clamp(share, 0.0, 1.0)));
-      if (byte == kMissing) {
-        rgb.insert(rgb.end(), {0, 0, 96}); // no grey at all
-      } else {
-        rgb.insert(rgb.end(), 3, grey);
-      }
+      entries.push_back(byte == kMissing ? kMissingEntry
+                                         : static_cast<std::uint8_t>(
+                                               std::clamp<int>(byte + kShown, 0, 2 * kShown)));
     }
   }
   width = static_cast<int>(n_columns + strip_width);
   height = static_cast<int>(n_rows);
-  return png_rgb(rgb, width, height);
+  return png_palette(entries, width, height, palette);
 }
 
 std::string safe_id(const std::string& id) {

@@ -56,7 +56,7 @@ figure{margin:.6rem 0 1.2rem}figcaption{font-size:.85rem;color:var(--soft);max-w
 figure img{max-width:100%;height:auto;image-rendering:pixelated}
 figure svg{overflow:visible}.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:.4rem 1rem}
 .panels>div{min-width:0}.panel-title{font-size:.85rem;font-weight:600;margin:.2rem 0 0}
-.plot{overflow-x:auto;max-width:100%}
+.plot{overflow-x:auto;max-width:100%}.plot>img{width:min(100%,26rem);image-rendering:pixelated}
 details{margin:.3rem 0 .8rem}summary{cursor:pointer;font-size:.9rem}
 .viewer .canvas{height:26rem;max-width:56rem;background:#000}.viewer canvas{width:100%;height:100%}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem;margin:.6rem 0}

@@ -1,15 +1,21 @@
+#include "pipeline/report/pages.hpp"
+
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <map>
-#include <set>
+#include <optional>
+#include <span>
 
-#include "pipeline/report/pages.hpp"
 #include "pipeline/report/viewer.hpp"
 #include "pipeline/report/web_bundle.hpp"
+#include "stages/core/parallel.hpp"
 
 namespace boldmill::report {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr std::size_t kPagesAtOnce = 64;
 
 std::string shard_name(const std::string& participant, const std::string& session) {
   return participant + (session.empty() ? "" : "_" + session) + ".h5";
@@ -38,22 +44,55 @@ ReportInfo stored_info(const fs::path& out, const store::CohortReader& cohort,
   return own;
 }
 
-// The page of a person and what its viewer loads.
-void write_person_page(const fs::path& out, const std::string& page,
-                       const std::vector<Session>& sessions, std::vector<fs::path>& written) {
+// The page of a person and what its viewer loads; returns the files, the page last.
+std::vector<fs::path> write_person_page(const fs::path& out, const std::string& page,
+                                        const std::vector<Session>& sessions) {
+  std::vector<fs::path> written;
   const std::string script = volumes_script(sessions);
   const std::string file = script.empty() ? "" : volumes_file(page);
   if (!file.empty()) {
     fs::create_directories(out / "figures");
     bids::write_file_atomically(out / file, script);
     written.emplace_back(file);
-    if (std::find(written.begin(), written.end(), fs::path(kViewerFile)) == written.end()) {
-      bids::write_file_atomically(out / kViewerFile, std::string(viewer_script()) + "\n");
-      written.emplace_back(kViewerFile);
-    }
   }
   bids::write_file_atomically(out / page, participant_page(sessions, file));
   written.emplace_back(page);
+  return written;
+}
+
+// Once for all pages that have a viewer: those with a file before their own.
+void write_viewer(const fs::path& out, const std::vector<std::vector<fs::path>>& of_pages,
+                  std::vector<fs::path>& written) {
+  for (const auto& files : of_pages) written.insert(written.end(), files.begin(), files.end());
+  const bool needed = std::any_of(of_pages.begin(), of_pages.end(),
+                                  [](const auto& files) { return files.size() > 1; });
+  if (!needed) return;
+  bids::write_file_atomically(out / kViewerFile, std::string(viewer_script()) + "\n");
+  written.emplace_back(kViewerFile);
+}
+
+using PageOfPerson = std::pair<std::string, std::vector<Session>>;
+
+// Of all rows between the first and the last of these pages; none when they lie far apart.
+std::optional<EdgesOfRows> edges_of(std::span<const PageOfPerson> pages) {
+  std::size_t first = std::numeric_limits<std::size_t>::max(), last = 0, n = 0;
+  const Stored* stored = nullptr;
+  for (const auto& [file, sessions] : pages) {
+    for (const Session& session : sessions) {
+      first = std::min(first, session.row);
+      last = std::max(last, session.row);
+      stored = session.stored;
+      ++n;
+    }
+  }
+  if (stored == nullptr || last - first >= 2 * n) return std::nullopt;
+  EdgesOfRows out{first, {}, {}};
+  for (auto& name : stored->cohort.connectivity_names()) {
+    if (name.kind != "correlation") continue; // all that a page shows
+    out.edges.push_back(stored->cohort.connectivity_rows(name, first, last - first + 1));
+    out.name.push_back(std::move(name));
+  }
+  return out;
 }
 
 } // namespace
@@ -70,20 +109,30 @@ std::string stored_dataset_name(const fs::path& out) {
 }
 
 std::vector<fs::path> write_pages(const fs::path& out, const store::CohortReader& cohort,
-                                  const ReportInfo& info) {
+                                  const ReportInfo& info, const Context& context) {
   const ReportInfo own = stored_info(out, cohort, info);
   const Stored stored(cohort, own);
   std::vector<fs::path> written{"index.html"};
   bids::write_file_atomically(out / written.front(), cohort_page(stored));
-  std::map<std::string, std::vector<Session>> people;
+  std::map<std::string, std::vector<Session>> by_page;
   for (std::size_t row = 0; row < stored.people.participant_id.size(); ++row) {
-    people[stored.page(row)].push_back(
+    by_page[stored.page(row)].push_back(
         {&stored, row,
          shard_of(out, stored.people.participant_id[row], stored.people.session_id[row])});
   }
-  for (const auto& [file, sessions] : people) {
-    write_person_page(out, file, sessions, written);
+  std::vector<PageOfPerson> people(by_page.begin(), by_page.end());
+  std::vector<std::vector<fs::path>> of_pages(people.size());
+  for (std::size_t first = 0; first < people.size(); first += kPagesAtOnce) {
+    const std::size_t n = std::min(kPagesAtOnce, people.size() - first);
+    const auto edges = edges_of({people.data() + first, n});
+    parallel_blocks(context, n, 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = first + begin; i < first + end; ++i) {
+        for (Session& session : people[i].second) session.edges = edges ? &*edges : nullptr;
+        of_pages[i] = write_person_page(out, people[i].first, people[i].second);
+      }
+    });
   }
+  write_viewer(out, of_pages, written);
   return written;
 }
 
@@ -92,6 +141,7 @@ std::vector<fs::path> write_shard_pages(const fs::path& out, const std::vector<f
   std::vector<fs::path> written;
   if (shards.empty()) return written;
   const ReportInfo own = stored_info(out, store::CohortReader(shards.front()), info);
+  std::vector<std::vector<fs::path>> of_pages;
   for (std::size_t begin = 0; begin < shards.size();) { // the sessions of a person stand together
     std::vector<std::unique_ptr<store::CohortReader>> readers;
     std::vector<std::unique_ptr<Stored>> stored;
@@ -108,9 +158,10 @@ std::vector<fs::path> write_shard_pages(const fs::path& out, const std::vector<f
       readers.push_back(std::move(reader));
       stored.push_back(std::move(one));
     }
-    write_person_page(out, page, sessions, written);
+    of_pages.push_back(write_person_page(out, page, sessions));
     begin = end;
   }
+  write_viewer(out, of_pages, written);
   return written;
 }
 

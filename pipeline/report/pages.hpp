@@ -9,11 +9,18 @@ namespace boldmill::report {
 
 [[nodiscard]] std::string cohort_page(const Stored& stored);
 
+// Edges of some rows of a cohort, read at once: n x edges for every name.
+struct EdgesOfRows {
+  std::size_t first = 0;
+  std::vector<store::ConnectivityName> name;
+  std::vector<Eigen::MatrixXd> edges;
+};
 // A participant-session of a page; `shard` holds what a cohort file does not, "" without.
 struct Session {
   const Stored* stored = nullptr;
   std::size_t row = 0;
   std::filesystem::path shard;
+  const EdgesOfRows* edges = nullptr; // null: read them
 };
 // `volumes`: the file that the viewer loads, "" without.
 [[nodiscard]] std::string participant_page(const std::vector<Session>& sessions,

@@ -109,6 +109,10 @@ TEST(Pages, CohortPageHoldsEveryRunAndLinksIt) {
   EXPECT_TRUE(holds(html, "Not a medical device"));
   EXPECT_TRUE(holds(html, "default-src 'none'"));
   EXPECT_TRUE(holds(html, "-0.100 to 0.300")) << "interval of r2";
+  EXPECT_TRUE(holds(html, "for 1 the model abstains, and their numbers are not to be used (1 for "
+                          "want of measures)."));
+  const std::string last = folder.bytes(cohort.participants().participant_id.back() + ".html");
+  EXPECT_TRUE(holds(last, "no: no measure is &lt;present&gt;"));
   for (const fs::path& file : written)
     EXPECT_LT(fs::file_size(folder.path() / file), 6'000'000U) << file;
 }

@@ -181,7 +181,7 @@ void add_own_predictions(Page& page, const Session& session) {
                    ? number(value) + " for " + record.class_name[1]
                    : number(value),
                range, observed,
-               abstains            ? "no: outside what the model has seen"
+               abstains            ? "no: " + why_abstained(record, row)
                : std::isnan(value) ? "none made"
                                    : "research only, with its interval"});
   }

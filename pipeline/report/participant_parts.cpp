@@ -218,21 +218,18 @@ void add_run(Page& page, const Session& session, const store::RunRecord& stored_
 
 namespace {
 
-// Blue below 0, white, orange above, as the script draws it; `cell` pixels a side; grey is missing.
-std::string matrix_picture(const Eigen::MatrixXd& full, int cell) {
-  const int side = static_cast<int>(full.rows()) * cell;
+// Blue below 0, white, orange above, as the script draws it; a pixel a cell, grey is missing.
+std::string matrix_picture(const Eigen::MatrixXd& full) {
+  const auto side = static_cast<int>(full.rows());
   std::vector<std::uint8_t> pixels;
-  pixels.reserve(static_cast<std::size_t>(3 * side) * static_cast<std::size_t>(side));
-  for (int y = 0; y < side; ++y) {
-    for (int x = 0; x < side; ++x) {
-      const double v = full(y / cell, x / cell);
-      const double t = std::isnan(v) ? 0.0 : std::clamp(v, -1.0, 1.0);
-      const std::array<double, 3> end =
-          t < 0.0 ? std::array{0.0, 90.0, 170.0} : std::array{200.0, 80.0, 0.0};
-      for (const double c : end) {
-        const double shade = std::isnan(v) ? 200.0 : 255.0 + std::abs(t) * (c - 255.0);
-        pixels.push_back(static_cast<std::uint8_t>(std::lround(shade)));
-      }
+  pixels.reserve(3 * static_cast<std::size_t>(full.size()));
+  for (const double v : full.reshaped<Eigen::RowMajor>()) {
+    const double t = std::isnan(v) ? 0.0 : std::clamp(v, -1.0, 1.0);
+    const std::array<double, 3> end =
+        t < 0.0 ? std::array{0.0, 90.0, 170.0} : std::array{200.0, 80.0, 0.0};
+    for (const double c : end) {
+      const double shade = std::isnan(v) ? 200.0 : 255.0 + std::abs(t) * (c - 255.0);
+      pixels.push_back(static_cast<std::uint8_t>(std::lround(shade)));
     }
   }
   return png_data_uri(png_rgb(pixels, side, side));
@@ -264,7 +261,7 @@ void add_matrix(Page& page, const store::ConnectivityName& name, const store::At
                  ": blue below 0, orange above, grey missing for want of coverage. The numbers are "
                  "in cohort.h5 under /connectivity.",
              {{"names", atlas.label}, {"cells", cells}, {"limit", 1}}, nullptr,
-             matrix_picture(full, n > 60 ? 4 : 12));
+             matrix_picture(full));
 }
 
 } // namespace
@@ -272,12 +269,21 @@ void add_matrix(Page& page, const store::ConnectivityName& name, const store::At
 void add_connectivity(Page& page, const Session& session) {
   const Stored& stored = *session.stored;
   bool any = false;
-  for (const auto& name : stored.cohort.connectivity_names()) {
+  const auto names =
+      session.edges != nullptr ? session.edges->name : stored.cohort.connectivity_names();
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const store::ConnectivityName& name = names[i];
     if (name.kind != "correlation") continue;
     const auto& atlases = stored.cohort.header().atlases;
     const auto atlas = std::find_if(atlases.begin(), atlases.end(),
                                     [&](const auto& one) { return one.name == name.atlas; });
-    const Eigen::VectorXd edges = stored.cohort.connectivity_row(name, session.row);
+    Eigen::VectorXd edges;
+    if (session.edges == nullptr) {
+      edges = stored.cohort.connectivity_row(name, session.row);
+    } else {
+      edges = session.edges->edges[i].row(
+          static_cast<Eigen::Index>(session.row - session.edges->first));
+    }
     if (atlas == atlases.end() || edges.array().isNaN().all()) continue;
     any = true;
     add_matrix(page, name, *atlas, edges);

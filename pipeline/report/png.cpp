@@ -105,7 +105,7 @@ std::string compressed(const std::string& bytes) {
   std::string out(size, '\0');
   const int code = compress2(reinterpret_cast<Bytef*>(out.data()), &size,
                              reinterpret_cast<const Bytef*>(bytes.data()),
-                             static_cast<uLong>(bytes.size()), Z_BEST_COMPRESSION);
+                             static_cast<uLong>(bytes.size()), Z_DEFAULT_COMPRESSION);
   if (code != Z_OK) {
     throw Error(ErrorKind::internal, "png: zlib failed with code " + std::to_string(code));
   }

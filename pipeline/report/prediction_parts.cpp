@@ -25,6 +25,11 @@ std::vector<std::pair<double, bool>> ordered(const store::PredictionRecord& reco
 
 bool is_binary(const store::PredictionRecord& record) { return record.class_name.size() == 2; }
 
+std::string why_abstained(const store::PredictionRecord& record, std::size_t row) {
+  if (row >= record.abstain.size() || record.abstain[row] == 0) return "";
+  return row < record.abstain_reason.size() ? record.abstain_reason[row] : "the model abstains";
+}
+
 double predicted(const store::PredictionRecord& record, std::size_t row) {
   const auto r = static_cast<Eigen::Index>(row);
   if (is_binary(record)) return r < record.probability.rows() ? record.probability(r, 1) : NAN;

@@ -6,6 +6,8 @@
 namespace boldmill::report {
 
 [[nodiscard]] bool is_binary(const store::PredictionRecord& record);
+// Why the model abstains for a row; "" when it does not, or when the file does not say.
+[[nodiscard]] std::string why_abstained(const store::PredictionRecord& record, std::size_t row);
 // Rows with an outcome and an out-of-fold prediction.
 [[nodiscard]] std::vector<std::size_t> evaluated_rows(const store::PredictionRecord& record);
 // Of the second class, or the number.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pipeline/store/reader.hpp"
+#include "stages/core/stage_info.hpp"
 
 namespace boldmill::report {
 
@@ -61,7 +62,7 @@ std::vector<std::filesystem::path> write_confounds(const std::filesystem::path& 
 // dataset_description.json. Returns the paths relative to `out`.
 std::vector<std::filesystem::path> write_pages(const std::filesystem::path& out,
                                                const store::CohortReader& cohort,
-                                               const ReportInfo& info);
+                                               const ReportInfo& info, const Context& context = {});
 // The participants' pages alone, from shards without a cohort; a person's shards stand together.
 std::vector<std::filesystem::path>
 write_shard_pages(const std::filesystem::path& out,

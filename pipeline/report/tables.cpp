@@ -217,7 +217,8 @@ void write_prediction(const fs::path& out, const store::PredictionRecord& p,
     table.numbers("upper", p.upper, "upper end of the prediction interval");
   }
   table.numbers("abstain", {p.abstain.begin(), p.abstain.end()},
-                "1 when the person is outside the training distribution");
+                "1 when the number is not to be used");
+  if (!p.abstain_reason.empty()) table.text("abstain_reason", p.abstain_reason, "why");
   table.write(out, "predictions_" + bids::safe_component(p.target), written);
 
   TableFile metrics;

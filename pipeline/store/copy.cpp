@@ -73,9 +73,9 @@ bool same_storage(hid_t a, hid_t b, std::size_t rank) {
     return false;
   }
   for (int i = 0; i < n_filters; ++i) {
-    unsigned flags = 0, config = 0;
-    std::size_t none = 0;
     const auto filter = [&](hid_t properties) {
+      unsigned flags = 0, config = 0;
+      std::size_t none = 0; // in and out
       return H5Pget_filter2(properties, static_cast<unsigned>(i), &flags, &none, nullptr, 0,
                             nullptr, &config);
     };
@@ -138,7 +138,7 @@ struct ChunkCopy {
 
 void copy_numbers(const File& source, hid_t from, const std::string& path, const Group& destination,
                   const Dataset& to) {
-  const std::vector<hsize_t> shape = shape_of(source, path);
+  const std::vector<hsize_t> shape = shape_of(source, from, path);
   const Handle type = source.own(H5Dget_type(from), path, "no type");
   const std::size_t item_bytes = H5Tget_size(type.get());
   const std::size_t n = count_values(shape);
@@ -169,7 +169,7 @@ void copy_group(const File& source, const std::string& path, const Group& destin
       if ((H5DSis_scale(from.get()) > 0) != scales) continue;
       Dimensions axes;
       const std::vector<std::string> names = dimension_names(source, from.get(), where);
-      const std::vector<hsize_t> shape = shape_of(source, where);
+      const std::vector<hsize_t> shape = shape_of(source, from.get(), where);
       for (std::size_t d = 0; d < shape.size(); ++d) {
         const auto known = dimensions.find(names[d]);
         if (!scales && known == dimensions.end()) source.fail(where, "dimension without a scale");

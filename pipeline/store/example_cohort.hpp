@@ -189,6 +189,9 @@ inline CohortResults results(std::size_t n_rows, const CohortHeader& head) {
   regression.upper.assign(n_rows, 40.0);
   regression.interval_level = 0.9;
   regression.abstain.assign(n_rows, 0);
+  regression.abstain.back() = 1;
+  regression.abstain_reason.assign(n_rows, "");
+  regression.abstain_reason.back() = "no measure is <present>";
   regression.fold = Eigen::MatrixXi::Constant(3, n, -1);
   regression.coefficient_name = {"intercept", "ic.D1D2"};
   regression.coefficient = {30.0, 0.5};

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <cmath>
+#include <cstring>
 #include <thread>
 
 #include "pipeline/store/compare.hpp"
@@ -66,6 +67,12 @@ TEST(Merge, HoldsEveryShardSortedByParticipant) {
     }
     for (const ConnectivityName& name : cohort.connectivity_names()) {
       const Eigen::VectorXd row = cohort.connectivity_row(name, static_cast<std::size_t>(i));
+      const Eigen::MatrixXd some = cohort.connectivity_rows(name, 2, 4); // rows 2 to 5
+      if (i >= 2 && i < 6) {
+        EXPECT_EQ(std::memcmp(some.row(i - 2).eval().data(), row.data(),
+                              sizeof(double) * static_cast<std::size_t>(row.size())),
+                  0);
+      }
       if (person.connectivity.empty()) {
         EXPECT_TRUE(row.array().isNaN().all());
         EXPECT_EQ(cohort.connectivity_n_volumes(name)[static_cast<std::size_t>(i)], 0);

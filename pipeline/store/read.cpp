@@ -37,15 +37,6 @@ std::vector<std::string> list(const File& file, const std::string& path, bool gr
   return listing.names;
 }
 
-std::vector<hsize_t> shape_of(const File& file, hid_t dataset, const std::string& path) {
-  const Handle space = file.own(H5Dget_space(dataset), path, "no data space");
-  const int n = H5Sget_simple_extent_ndims(space.get());
-  if (n < 0) file.fail(path, "shape cannot be read");
-  std::vector<hsize_t> shape(static_cast<std::size_t>(n));
-  H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr);
-  return shape;
-}
-
 std::size_t checked_count(const File& file, const std::string& path,
                           const std::vector<hsize_t>& shape) {
   std::size_t n = 1;
@@ -59,17 +50,22 @@ std::size_t checked_count(const File& file, const std::string& path,
 }
 
 template <class T>
-std::vector<T> read_numbers(const File& file, const std::string& path, hid_t type,
-                            std::vector<hsize_t>* shape_out = nullptr) {
-  const Handle dataset = open_dataset(file, path);
-  const std::vector<hsize_t> shape = shape_of(file, dataset.get(), path);
+std::vector<T> read_numbers(const File& file, hid_t dataset, const std::string& path, hid_t type,
+                            std::vector<hsize_t>* shape_out) {
+  const std::vector<hsize_t> shape = shape_of(file, dataset, path);
   std::vector<T> values(checked_count(file, path, shape));
   if (!values.empty()) {
-    file.check(H5Dread(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), path,
+    file.check(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), path,
                "cannot be read");
   }
   if (shape_out != nullptr) *shape_out = shape;
   return values;
+}
+
+template <class T>
+std::vector<T> read_numbers(const File& file, const std::string& path, hid_t type,
+                            std::vector<hsize_t>* shape_out = nullptr) {
+  return read_numbers<T>(file, open_dataset(file, path).get(), path, type, shape_out);
 }
 
 template <class T>
@@ -169,6 +165,15 @@ Handle open_dataset(const File& file, const std::string& path) {
   return dataset;
 }
 
+std::vector<hsize_t> shape_of(const File& file, hid_t dataset, const std::string& path) {
+  const Handle space = file.own(H5Dget_space(dataset), path, "no data space");
+  const int n = H5Sget_simple_extent_ndims(space.get());
+  if (n < 0) file.fail(path, "shape cannot be read");
+  std::vector<hsize_t> shape(static_cast<std::size_t>(n));
+  H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr);
+  return shape;
+}
+
 std::vector<hsize_t> shape_of(const File& file, const std::string& path) {
   return shape_of(file, open_dataset(file, path).get(), path);
 }
@@ -238,13 +243,15 @@ std::string read_scalar_text(const File& file, const std::string& path) {
   return text[0];
 }
 
-std::vector<double> read_row(const File& file, const std::string& path, hsize_t row) {
+std::vector<double> read_rows(const File& file, const std::string& path, hsize_t first, hsize_t n) {
   const Handle dataset = open_dataset(file, path);
   std::vector<hsize_t> count = shape_of(file, dataset.get(), path);
-  if (count.size() < 2 || row >= count[0]) file.fail(path, "no row " + std::to_string(row));
+  if (count.size() < 2 || first > count[0] || n > count[0] - first) {
+    file.fail(path, "no rows " + std::to_string(first) + " to " + std::to_string(first + n));
+  }
   std::vector<hsize_t> start(count.size(), 0);
-  start[0] = row;
-  count[0] = 1;
+  start[0] = first;
+  count[0] = n;
   std::vector<double> values(checked_count(file, path, count));
   if (values.empty()) return values;
   const Handle space = file.own(H5Dget_space(dataset.get()), path, "no data space");
@@ -254,8 +261,19 @@ std::vector<double> read_row(const File& file, const std::string& path, hsize_t 
                "no data space");
   file.check(H5Dread(dataset.get(), H5T_NATIVE_DOUBLE, memory.get(), space.get(), H5P_DEFAULT,
                      values.data()),
-             path, "row cannot be read");
+             path, "rows cannot be read");
   return values;
+}
+
+std::vector<double> read_row(const File& file, const std::string& path, hsize_t row) {
+  return read_rows(file, path, row, 1);
+}
+
+std::pair<std::string, std::vector<double>> read_named(const File& file, const std::string& path) {
+  const Handle dataset = open_dataset(file, path);
+  std::string name = path.substr(path.rfind('/') + 1);
+  if (H5Aexists(dataset.get(), "long_name") > 0) name = text_attribute(file, path, "long_name");
+  return {name, read_numbers<double>(file, dataset.get(), path, H5T_NATIVE_DOUBLE, nullptr)};
 }
 
 bool has_attribute(const File& file, const std::string& object, const std::string& name) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "pipeline/store/hdf5.hpp"
@@ -18,6 +19,8 @@ namespace boldmill::store {
 [[nodiscard]] std::string original_name(const File& file, const std::string& path);
 
 [[nodiscard]] Handle open_dataset(const File& file, const std::string& path);
+[[nodiscard]] std::vector<hsize_t> shape_of(const File& file, hid_t dataset,
+                                            const std::string& path);
 [[nodiscard]] std::vector<hsize_t> shape_of(const File& file, const std::string& path);
 [[nodiscard]] std::size_t count_values(const std::vector<hsize_t>& shape);
 [[nodiscard]] bool is_text(const File& file, const std::string& path);
@@ -35,7 +38,12 @@ namespace boldmill::store {
 [[nodiscard]] Eigen::MatrixXf read_float_matrix(const File& file, const std::string& path);
 [[nodiscard]] Eigen::MatrixXi read_int_matrix(const File& file, const std::string& path);
 [[nodiscard]] FlagMatrix read_flag_matrix(const File& file, const std::string& path);
-// One row of a matrix.
+// With the original name.
+[[nodiscard]] std::pair<std::string, std::vector<double>> read_named(const File& file,
+                                                                     const std::string& path);
+// n rows of a matrix, row by row.
+[[nodiscard]] std::vector<double> read_rows(const File& file, const std::string& path,
+                                            hsize_t first, hsize_t n);
 [[nodiscard]] std::vector<double> read_row(const File& file, const std::string& path, hsize_t row);
 
 [[nodiscard]] std::string text_attribute(const File& file, const std::string& object,

@@ -192,10 +192,9 @@ RunTable CohortReader::runs() const {
   if (exists(file, "/quality")) {
     for (const std::string& name : children(file, "/quality")) {
       const std::string path = "/quality/" + name;
-      const auto values = doubles(file, path, n);
-      for (std::size_t r = 0; r < n; ++r) {
-        table.run[r].quality[original_name(file, path)] = values[r];
-      }
+      const auto [original, values] = read_named(file, path);
+      expect_rows(file, path, values.size(), n);
+      for (std::size_t r = 0; r < n; ++r) table.run[r].quality[original] = values[r];
     }
   }
   return table;

@@ -81,6 +81,9 @@ public:
   [[nodiscard]] Eigen::MatrixXd connectivity(const ConnectivityName& name) const; // N x edges
   [[nodiscard]] Eigen::VectorXd connectivity_row(const ConnectivityName& name,
                                                  std::size_t row) const;
+  // n x edges: many rows at once cost little more than one, they are stored in blocks.
+  [[nodiscard]] Eigen::MatrixXd connectivity_rows(const ConnectivityName& name, std::size_t first,
+                                                  std::size_t n) const;
   [[nodiscard]] std::vector<std::int32_t>
   connectivity_n_volumes(const ConnectivityName& name) const;
 

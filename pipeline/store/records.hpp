@@ -198,20 +198,21 @@ struct MetricRecord {
 // One target, one model, one way to cross-validate. Every vector over rows has N entries; rows that
 // took no part are NaN (or fold -1). Empty vectors and matrices are not written.
 struct PredictionRecord {
-  std::string target;                  // column name
-  std::string model;                   // "elastic_net"
-  std::string cv;                      // "leave_site_out"
-  std::vector<double> y;               // N, class number when there are classes
-  std::vector<double> prediction;      // N, regression
-  std::vector<std::string> class_name; // C, empty for a regression
-  Eigen::MatrixXd probability;         // N x C
-  std::vector<double> lower, upper;    // N, prediction interval
-  double interval_level = 0.0;         // nominal coverage of the interval, 0 when there is none
-  FlagMatrix set;                      // N x C, conformal class set
-  std::vector<std::string> arm;        // A treatment arms
-  Eigen::MatrixXd by_arm;              // N x A
-  std::vector<std::uint8_t> abstain;   // N
-  Eigen::MatrixXi fold;                // repeats x N, test fold of a row, -1 not used
+  std::string target;                      // column name
+  std::string model;                       // "elastic_net"
+  std::string cv;                          // "leave_site_out"
+  std::vector<double> y;                   // N, class number when there are classes
+  std::vector<double> prediction;          // N, regression
+  std::vector<std::string> class_name;     // C, empty for a regression
+  Eigen::MatrixXd probability;             // N x C
+  std::vector<double> lower, upper;        // N, prediction interval
+  double interval_level = 0.0;             // nominal coverage of the interval, 0 when there is none
+  FlagMatrix set;                          // N x C, conformal class set
+  std::vector<std::string> arm;            // A treatment arms
+  Eigen::MatrixXd by_arm;                  // N x A
+  std::vector<std::uint8_t> abstain;       // N
+  std::vector<std::string> abstain_reason; // N, "" where it does not
+  Eigen::MatrixXi fold;                    // repeats x N, test fold of a row, -1 not used
   // Of N x G circuits: sums of coefficient times standardised input, from the model that did not
   // see the person; of classes in log-odds.
   std::vector<std::string> contribution_name;

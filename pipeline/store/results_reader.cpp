@@ -62,6 +62,7 @@ PredictionRecord read_prediction(const File& file, const std::string& path) {
   optional(file, base + "circuit", record.contribution_name, read_strings);
   optional(file, base + "contribution", record.contribution, read_matrix);
   optional(file, base + "abstain", record.abstain, read_uint8);
+  optional(file, base + "abstain_reason", record.abstain_reason, read_strings);
   optional(file, base + "fold", record.fold, read_int_matrix);
   optional(file, base + "term", record.coefficient_name, read_strings);
   optional(file, base + "coefficient", record.coefficient, read_doubles);
@@ -160,6 +161,16 @@ Eigen::VectorXd CohortReader::connectivity_row(const ConnectivityName& name,
   const Hdf5Lock lock;
   const std::vector<double> values = read_row(state_->file, connectivity_path(name), row);
   return Eigen::Map<const Eigen::VectorXd>(values.data(), static_cast<Eigen::Index>(values.size()));
+}
+
+Eigen::MatrixXd CohortReader::connectivity_rows(const ConnectivityName& name, std::size_t first,
+                                                std::size_t n) const {
+  const Hdf5Lock lock;
+  const std::vector<double> values = read_rows(state_->file, connectivity_path(name), first, n);
+  using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  const auto rows = static_cast<Eigen::Index>(n);
+  return Eigen::Map<const RowMajor>(
+      values.data(), rows, rows == 0 ? 0 : static_cast<Eigen::Index>(values.size()) / rows);
 }
 
 std::vector<std::int32_t> CohortReader::connectivity_n_volumes(const ConnectivityName& name) const {

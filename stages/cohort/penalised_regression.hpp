@@ -7,7 +7,7 @@
 //   lower, upper, set: conformal, from the out-of-fold errors of the other rows (of a site left
 //     out: of the other sites, which count alike); `guarantee` says for whom they hold.
 //   abstain: the root mean square of the row's standardised inputs exceeds every training row's, or
-//     more than max_missing_share of its measures are missing.
+//     more than max_missing_share of the measures that anybody in training has are missing.
 // Rows that hold the same measures under different person numbers are treated as one person.
 // Cost O(repeats folds inner n p lambdas).
 #pragma once
@@ -36,7 +36,7 @@ inline constexpr std::array<std::string_view, 7> kReferences{
     "Shen 2017, Nature Protocols, doi:10.1038/nprot.2016.178",
     "DerSimonian 1986, Controlled Clinical Trials, doi:10.1016/0197-2456(86)90046-2"};
 inline constexpr StageInfo kStage{.name = "penalised_regression",
-                                  .version = 4,
+                                  .version = 5,
                                   .summary =
                                       "cross-validated prediction of a target by linear models",
                                   .references = kReferences};
@@ -96,7 +96,8 @@ void for_each_field(P& params, F&& visit) {
   visit("alpha_interval", alpha_interval, "", "1 - coverage of prediction intervals and sets",
         Limits::between(0.001, 0.5));
   visit("max_missing_share", max_missing_share, "",
-        "abstain for rows with a larger share of missing measures", Limits::between(0.0, 1.0));
+        "abstain for rows that lack a larger share of the measures with a value in training",
+        Limits::between(0.0, 1.0));
   visit("min_people", min_people, "people", "not done with fewer people with a target",
         Limits::between(4, 1e6));
   visit("min_per_class", min_per_class, "people", "not done with fewer people in a class",
@@ -159,6 +160,7 @@ struct Outputs {
   std::string guarantee;                             // for whom lower, upper and set hold
   Eigen::VectorXd distance;          // N, over that of the furthest training row; 1 is the limit
   std::vector<std::uint8_t> abstain; // N
+  std::vector<std::string> abstain_reason;     // N, "" where it does not
   std::vector<std::string> contribution_names; // circuits
   Eigen::MatrixXd contribution;           // N x circuits, of b0 + X b; of a binary target log-odds
   Eigen::MatrixXi fold;                   // repeats x N, -1 for rows without a target

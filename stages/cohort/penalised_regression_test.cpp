@@ -225,6 +225,26 @@ TEST(PenalisedRegression, IntervalsCoverAndStrangersAbstain) {
   EXPECT_EQ(out.abstain[9], 1);
   EXPECT_TRUE(std::isnan(out.prediction[9]));
   EXPECT_EQ(out.n_used, 79);
+  EXPECT_EQ(out.abstain_reason[7].rfind("outside the training people: ", 0), 0U);
+  EXPECT_EQ(out.abstain_reason[8], "4 of 6 measures are missing");
+  EXPECT_EQ(out.abstain_reason[9], "no measure is present");
+}
+
+// A study without tasks: what nobody has is no reason to abstain, for the people nor for the model.
+TEST(PenalisedRegression, MeasuresThatNobodyHasAreNotCounted) {
+  const Inputs in = simulated(80, 0.7, 300);
+  Inputs rest_only = in;
+  const Eigen::Index n_tasks = 3 * in.rows.x.cols();
+  rest_only.rows.x.conservativeResize(Eigen::NoChange, in.rows.x.cols() + n_tasks);
+  rest_only.rows.x.rightCols(n_tasks).setConstant(kNaN);
+  for (Eigen::Index t = 0; t < n_tasks; ++t) {
+    rest_only.rows.names.push_back("task_" + std::to_string(t));
+  }
+  rest_only.rows.x.row(5).head(4).setConstant(kNaN);
+  const Outputs out = run(rest_only, quick(), {});
+  const auto abstained = std::count(out.abstain.begin(), out.abstain.end(), 1);
+  EXPECT_LE(abstained, 8);
+  EXPECT_EQ(out.abstain_reason[5], "4 of 6 measures are missing");
 }
 
 TEST(PenalisedRegression, PredictsRowsWithoutATarget) {

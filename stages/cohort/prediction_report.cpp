@@ -112,6 +112,15 @@ void report_contributions(const Inputs& inputs, const cohort::Rows& all, const P
   add(final_model, others);
 }
 
+std::vector<Eigen::Index> measures_with_a_value(const Eigen::MatrixXd& x,
+                                                const std::vector<Eigen::Index>& training) {
+  std::vector<Eigen::Index> out;
+  for (Eigen::Index c = 0; c < x.cols(); ++c) {
+    if (!x(training, c).array().isNaN().all()) out.push_back(c);
+  }
+  return out;
+}
+
 } // namespace
 
 void report_coefficients(const std::vector<Trained>& folds, const Trained& final_model,
@@ -162,12 +171,15 @@ void report_people(const Inputs& inputs, const Params& params, const Problem& pr
       out.fold(static_cast<Eigen::Index>(r), row) = problem.splits[r].fold[i];
     }
   }
+  const std::vector<Eigen::Index> used = measures_with_a_value(inputs.rows.x, problem.used);
+  const auto n_used = static_cast<Eigen::Index>(used.size());
   for (Eigen::Index row = 0; row < n; ++row) {
-    const auto missing = inputs.rows.x.row(row).array().isNaN();
-    if (missing.all()) out.prediction[row] = kNaN;
-    const double share = static_cast<double>(missing.count()) / static_cast<double>(missing.size());
-    const bool strange = !(excess[row] <= 1.0) || share > params.max_missing_share;
-    out.abstain[static_cast<std::size_t>(row)] = strange || std::isnan(out.prediction[row]) ? 1 : 0;
+    const Eigen::Index n_missing = inputs.rows.x(row, used).array().isNaN().count();
+    if (n_missing == n_used) out.prediction[row] = kNaN;
+    std::string why = cohort::why_abstain(n_missing, n_used, params.max_missing_share, excess[row]);
+    if (why.empty() && std::isnan(out.prediction[row])) why = "no prediction could be made";
+    out.abstain[static_cast<std::size_t>(row)] = why.empty() ? 0 : 1;
+    out.abstain_reason.push_back(std::move(why));
   }
   out.distance = excess;
   set_intervals(params, problem, out);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
@@ -48,6 +49,16 @@ T parallel_sum(const Context& context, std::size_t n, std::size_t grain, const T
   T total = zero;
   for (const T& value : partial) total += value;
   return total;
+}
+
+// body() with at most `threads` threads in this process, 0: all cores. Not for use inside loops.
+template <class Body>
+auto with_threads(int threads, Body&& body) {
+  const int wanted = threads > 0 ? threads : tbb::this_task_arena::max_concurrency();
+  const tbb::global_control limit(tbb::global_control::max_allowed_parallelism,
+                                  static_cast<std::size_t>(wanted));
+  tbb::task_arena arena(wanted);
+  return arena.execute(std::forward<Body>(body));
 }
 
 } // namespace boldmill

@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 #include <tbb/global_control.h>
 
+#include <chrono>
 #include <cmath>
+#include <mutex>
+#include <set>
+#include <thread>
 
 namespace boldmill {
 namespace {
@@ -36,6 +40,22 @@ TEST(ParallelBlocks, CoverEveryItemOnce) {
     });
   });
   for (const int hit : hits) EXPECT_EQ(hit, 1);
+}
+
+TEST(WithThreads, NoMoreThanAskedForTakePart) {
+  for (const int threads : {1, 3}) {
+    std::mutex mutex;
+    std::set<std::thread::id> seen;
+    with_threads(threads, [&] {
+      parallel_blocks({}, 200, 1, [&](std::size_t, std::size_t) {
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
+        const std::scoped_lock lock(mutex);
+        seen.insert(std::this_thread::get_id());
+      });
+    });
+    EXPECT_GE(seen.size(), 1U);
+    EXPECT_LE(seen.size(), static_cast<std::size_t>(threads));
+  }
 }
 
 TEST(ParallelBlocks, StopsWhenAsked) {

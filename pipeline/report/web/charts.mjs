@@ -130,7 +130,7 @@ const charts = {
       width: Math.min(width, 480), height: 400, marginLeft: 52, style, grid: true, x: {label: `predicted ${data.target}`}, y: {label: `observed ${data.target}`},
       ariaLabel: "Observed against predicted",
       marks: [Plot.line([[ends[0], ends[0]], [ends[1], ends[1]]], {stroke: kGrey, strokeDasharray: "3,3"}),
-        Plot.dot(data.people, {x: "p", y: "y", r: 3.5, stroke: kMain, fill: (one) => (one.abstain ? "none" : kMain), fillOpacity: 0.7, title: "id", href: "href"})],
+        Plot.dot(data.people, {x: "p", y: "y", r: 3.5, stroke: kMain, fill: (one) => (one.abstain ? "none" : kMain), fillOpacity: 0.7, title: (one) => (one.why ? `${one.id}: ${one.why}` : one.id), href: "href"})],
     });
   },
 

@@ -1,7 +1,9 @@
 #include "stages/cohort/kernels/prediction_quality.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 #include "stages/cohort/kernels/elastic_net.hpp"
@@ -80,6 +82,19 @@ std::vector<DecisionPoint> decision_curve(const Eigen::VectorXd& y,
     out.push_back(point);
   }
   return out;
+}
+
+std::string why_abstain(Eigen::Index n_missing, Eigen::Index n_used, double max_missing_share,
+                        double relative_distance) {
+  if (n_missing == n_used) return "no measure is present";
+  if (static_cast<double>(n_missing) > max_missing_share * static_cast<double>(n_used)) {
+    return std::to_string(n_missing) + " of " + std::to_string(n_used) + " measures are missing";
+  }
+  if (relative_distance <= 1.0) return "";
+  std::array<char, 32> times{};
+  std::snprintf(times.data(), times.size(), "%.4g", relative_distance);
+  return std::string("outside the training people: ") + times.data() +
+         " times as far from their mean as the furthest of them";
 }
 
 } // namespace boldmill::cohort

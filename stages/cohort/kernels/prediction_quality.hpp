@@ -2,6 +2,7 @@
 #pragma once
 
 #include <Eigen/Dense>
+#include <string>
 #include <vector>
 
 namespace boldmill::cohort {
@@ -29,5 +30,11 @@ struct DecisionPoint {
 };
 [[nodiscard]] std::vector<DecisionPoint> decision_curve(const Eigen::VectorXd& y,
                                                         const Eigen::VectorXd& probability);
+
+// Why the prediction of a person is not to be used, "" when it may be: of the n_used measures with
+// a value in training (the others are nobody's and say nothing) more than max_missing_share are
+// missing, or relative_distance, over that of the furthest training row, is not at most 1.
+[[nodiscard]] std::string why_abstain(Eigen::Index n_missing, Eigen::Index n_used,
+                                      double max_missing_share, double relative_distance);
 
 } // namespace boldmill::cohort
