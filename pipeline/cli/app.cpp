@@ -1,5 +1,8 @@
 #include "pipeline/cli/app.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -273,6 +276,12 @@ int parse_and_run(int argc, const char* const* argv) {
   return action ? action() : static_cast<int>(exit_usage);
 }
 
+// `boldmill help run | head` is no failure: the pipe was closed by who reads it.
+bool reader_has_left() {
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  return ::poll(&output, 1, 0) > 0 && (output.revents & POLLERR) != 0;
+}
+
 } // namespace
 
 int run_program(int argc, const char* const* argv) {
@@ -284,7 +293,7 @@ int run_program(int argc, const char* const* argv) {
   if (const auto* failure = std::get_if<Failure>(&outcome)) {
     code = report(Error(failure->kind, failure->message));
   }
-  if (std::fflush(stdout) != 0 || !std::cout.flush()) {
+  if ((std::fflush(stdout) != 0 || !std::cout.flush()) && !reader_has_left()) {
     std::fputs("boldmill: the output could not be written\n", stderr);
     return code == exit_ok ? static_cast<int>(exit_internal) : code;
   }

@@ -23,8 +23,8 @@ constexpr std::array<Kind, 3> kKinds{{
      "mend or remove the file that is named, or change the option; the same command then works on "
      "what changed only"},
     {"excluded", "\x1b[33m",
-     "a gate left it out (boldmill config explain gates); look at its page, a review table "
-     "overrules the gate (--path review=FILE)"},
+     "a gate (boldmill config explain gates) or the review left it out; look at its page, a review "
+     "table overrules a gate (--path review=FILE)"},
     {"warning", "\x1b[36m", "it counts; look at its page before you rely on it"},
 }};
 

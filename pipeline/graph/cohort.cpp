@@ -126,25 +126,24 @@ std::vector<std::string> method_references(const store::CohortReader& cohort) {
         list.emplace_back(reference);
     }
   };
-  if (recorded(t1w_average::kStage)) add(t1w_average::kStage);
-  add(bias_field::kStage);
-  add(affine::kStage);
-  add(normalization::kStage);
-  add(tissue::kStage);
-  add(boldref::kStage);
-  add(head_motion::kStage);
+  const auto add_recorded = [&](auto&&... stage) {
+    (..., (recorded(stage) ? add(stage) : void()));
+  };
+  add_recorded(t1w_average::kStage, bias_field::kStage, affine::kStage, normalization::kStage,
+               tissue::kStage, boldref::kStage, head_motion::kStage);
   if (any_run([](const auto& run) { return !run.distortion.empty() && run.distortion != "none"; }))
     add(distortion::kStage);
   const auto pepolar = bids::to_string(bids::FieldmapKind::pepolar);
   if (any_run([&](const auto& run) { return run.distortion == pepolar; }))
     add(fieldmap_pepolar::kStage);
-  add(coregistration::kStage);
-  if (recorded(multi_echo::kStage)) add(multi_echo::kStage);
+  add_recorded(coregistration::kStage, multi_echo::kStage);
   if (any_run([](const auto& run) { return !std::isnan(run.slice_reference_s); }))
     add(slice_timing::kStage);
-  add(framewise_displacement::kStage);
-  add(dvars::kStage);
-  add(confounds::kStage);
+  if (recorded(confounds::kStage)) { // not of runs that bring their own
+    add(framewise_displacement::kStage);
+    add(dvars::kStage);
+    add(confounds::kStage);
+  }
   add_optional_denoising(cohort, add);
   add(nuisance_regression::kStage);
   add(circuit_regions::kStage);

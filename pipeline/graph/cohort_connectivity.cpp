@@ -254,6 +254,24 @@ std::vector<store::ConnectivityName> examined(const store::CohortReader& reader)
   return out;
 }
 
+// N x edges, read by blocks of rows: the whole in double precision would be twice as large again.
+Eigen::MatrixXf in_single_precision(const store::CohortReader& reader,
+                                    const store::ConnectivityName& name, std::size_t n_edges) {
+  constexpr std::size_t kRows = 256;
+  const std::size_t n = reader.n_rows();
+  Eigen::MatrixXf out(static_cast<Eigen::Index>(n), static_cast<Eigen::Index>(n_edges));
+  for (std::size_t first = 0; first < n; first += kRows) {
+    const Eigen::MatrixXd block = reader.connectivity_rows(name, first, std::min(kRows, n - first));
+    if (block.cols() != out.cols()) {
+      throw Error(ErrorKind::input, name.source + "/" + name.atlas + ": found " +
+                                        std::to_string(block.cols()) + " edges, expected " +
+                                        std::to_string(n_edges));
+    }
+    out.middleRows(static_cast<Eigen::Index>(first), block.rows()) = block.cast<float>();
+  }
+  return out;
+}
+
 } // namespace
 
 void add_tangents(const store::CohortReader& reader, const config::Config& config,
@@ -305,7 +323,7 @@ void add_qc_fc(const store::CohortReader& reader, const config::Config& config,
       continue;
     }
     const auto done = capture([&] {
-      const Eigen::MatrixXf edges = reader.connectivity(name).cast<float>();
+      const Eigen::MatrixXf edges = in_single_precision(reader, name, apart.size());
       qc_fc::Inputs inputs{
           {edges.data(), edges.rows(), edges.cols()},
           motion_of(runs, name.source),

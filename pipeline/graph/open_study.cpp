@@ -207,7 +207,8 @@ std::unique_ptr<Study> open_study(const StudyRequest& request, bool dry, const C
   if (!dry) {
     claim_output(*study, work);
     if (study->write_volumes != "none") describe_output(*study);
-    for (const fs::path& swept : {study->out, study->out / "tables", work / "digests"}) {
+    for (const fs::path& swept :
+         {study->out, study->out / "tables", study->out / "figures", work, work / "digests"}) {
       cache::sweep_leftovers(swept);
     }
     if (request.use_cache) study->cache = cache::Cache(work / "cache");

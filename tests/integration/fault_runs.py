@@ -23,8 +23,15 @@ MATRIX = {"write": ["ENOSPC", "EIO", "EDQUOT", "EINTR", "short", "slow", "kill"]
           "memory": ["ENOMEM"]}
 
 
-def arguments(bids, out):
-    return [PROGRAM, bids, out, "all", "--nprocs", "2", "--progress", "none", *FAST]
+def arguments(bids, out, options=()):
+    return [PROGRAM, bids, out, "all", "--nprocs", "2", "--progress", "none", *options, *FAST]
+
+
+def begin_again(out, warm=None):
+    """Empties `out`; `warm` is an output folder whose cache is there from the beginning."""
+    shutil.rmtree(out, ignore_errors=True)
+    if warm:
+        shutil.copytree(os.path.join(warm, ".boldmill", "cache"), os.path.join(out, ".boldmill", "cache"))
 
 
 def environment(fault, root, count=None):
@@ -36,9 +43,10 @@ def environment(fault, root, count=None):
     return env
 
 
-def count_calls(bids, out, root, file):
+def count_calls(bids, out, root, file, options=(), warm=None):
     """How often each kind of call is made in a whole run below `root`."""
-    subprocess.run(arguments(bids, out), env=environment(None, root, file), capture_output=True, check=False)
+    begin_again(out, warm)
+    subprocess.run(arguments(bids, out, options), env=environment(None, root, file), capture_output=True, check=False)
     with open(file) as f:
         return {name: int(n) for name, n in (line.split() for line in f)}
 
@@ -67,12 +75,12 @@ def wrong_files(out):
     return wrong
 
 
-def survive(bids, out, root, fault, same_as, compare):
+def survive(bids, out, root, fault, same_as, compare, options=(), warm=None):
     """Runs with the fault, then without; returns what was wrong, "" when nothing was."""
-    shutil.rmtree(out, ignore_errors=True)
+    begin_again(out, warm)
     kind = fault.split(":")[1]
     try:
-        first = subprocess.run(arguments(bids, out), env=environment(fault, root), capture_output=True, text=True,
+        first = subprocess.run(arguments(bids, out, options), env=environment(fault, root), capture_output=True, text=True,
                                timeout=900, errors="replace")
     except subprocess.TimeoutExpired:
         return "hangs"
@@ -90,7 +98,7 @@ def survive(bids, out, root, fault, same_as, compare):
         return "damaged file under its final name: " + "; ".join(wrong)
     if not killed and kind not in ("EROFS", "EIO", "EACCES") and leftovers(out):
         return f"leftovers {leftovers(out)}"
-    second = subprocess.run(arguments(bids, out), capture_output=True, text=True, timeout=900, errors="replace")
+    second = subprocess.run(arguments(bids, out, options), capture_output=True, text=True, timeout=900, errors="replace")
     if second.returncode not in (0, 1):
         return f"the next run ended with {second.returncode}\n{second.stderr[-500:]}"
     if leftovers(out):

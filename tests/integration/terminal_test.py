@@ -83,6 +83,23 @@ def complete(script, *words):
     return done.stdout.split()
 
 
+def closed_pipe():
+    reader = subprocess.Popen(["head", "-n", "1"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    writer = subprocess.Popen([PROGRAM, "config", "explain", "gates"], stdout=reader.stdin, stderr=subprocess.PIPE, text=True)
+    reader.stdin.close()
+    said = writer.communicate()[1]
+    reader.wait()
+    check(writer.returncode == 0 and said == "", f"a reader that has left: {writer.returncode} {said}")
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    gone = subprocess.run([PROGRAM, "help", "run"], stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
+    check(gone.returncode == 0 and gone.stderr == "", f"a reader that was never there: {gone.returncode} {gone.stderr}")
+    full = open("/dev/full", "w", encoding="utf-8")
+    failed = subprocess.run([PROGRAM, "help", "run"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    check(failed.returncode == 4 and "could not be written" in failed.stderr, f"a full disk: {failed.returncode} {failed.stderr}")
+
+
 def completion(scratch):
     script = scratch.path("boldmill.bash")
     with open(script, "w", encoding="utf-8") as file:
