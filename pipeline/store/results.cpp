@@ -107,6 +107,8 @@ void write_outcomes(const Group& group, const Dimension& row, const PredictionRe
   if (!record.abstain.empty()) {
     expect(record.abstain.size(), row.size, group.path_of("abstain"));
     group.write_flags("abstain", {row}, record.abstain, "predicted abstained");
+  }
+  if (!record.abstain_reason.empty()) {
     expect(record.abstain_reason.size(), row.size, group.path_of("abstain_reason"));
     group.write("abstain_reason", {row}, record.abstain_reason);
   }

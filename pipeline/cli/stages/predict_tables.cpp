@@ -33,7 +33,7 @@ void write_predictions(const std::filesystem::path& file, const bids::Table& tab
   }
   writer.numbers("relative_distance", view(out.distance));
   const std::vector<std::int64_t> abstain(out.abstain.begin(), out.abstain.end());
-  writer.integers("abstain", abstain).text("abstain_reason", out.abstain_reason);
+  writer.integers("abstain", abstain);
   for (Eigen::Index r = 0; r < out.fold.rows(); ++r) {
     const Eigen::VectorXi row = out.fold.row(r);
     const std::vector<std::int64_t> fold(row.begin(), row.end());
