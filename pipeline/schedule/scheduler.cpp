@@ -1,7 +1,5 @@
 #include "pipeline/schedule/scheduler.hpp"
 
-#include <tbb/global_control.h>
-#include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 #include <time.h>
 
@@ -11,6 +9,7 @@
 #include <mutex>
 
 #include "pipeline/schedule/memory_gate.hpp"
+#include "stages/core/parallel.hpp"
 
 namespace boldmill::schedule {
 namespace {
@@ -46,10 +45,7 @@ public:
   }
 
   std::vector<Report> run() {
-    const auto threads = static_cast<std::size_t>(options_.slots);
-    tbb::global_control parallelism(tbb::global_control::max_allowed_parallelism, threads);
-    tbb::task_arena arena(options_.slots);
-    arena.execute([this] {
+    with_threads(options_.slots, [this] {
       {
         const std::scoped_lock lock(mutex_);
         admit();

@@ -153,9 +153,16 @@ std::vector<std::string> subgroups(const File& file, const std::string& path) {
   return exists(file, path) ? list(file, path, true) : std::vector<std::string>{};
 }
 
+namespace {
+
+std::string name_of(const File& file, const std::string& path, bool has_long_name) {
+  return has_long_name ? text_attribute(file, path, "long_name") : path.substr(path.rfind('/') + 1);
+}
+
+} // namespace
+
 std::string original_name(const File& file, const std::string& path) {
-  if (has_attribute(file, path, "long_name")) return text_attribute(file, path, "long_name");
-  return path.substr(path.rfind('/') + 1);
+  return name_of(file, path, has_attribute(file, path, "long_name"));
 }
 
 Handle open_dataset(const File& file, const std::string& path) {
@@ -271,9 +278,8 @@ std::vector<double> read_row(const File& file, const std::string& path, hsize_t 
 
 std::pair<std::string, std::vector<double>> read_named(const File& file, const std::string& path) {
   const Handle dataset = open_dataset(file, path);
-  std::string name = path.substr(path.rfind('/') + 1);
-  if (H5Aexists(dataset.get(), "long_name") > 0) name = text_attribute(file, path, "long_name");
-  return {name, read_numbers<double>(file, dataset.get(), path, H5T_NATIVE_DOUBLE, nullptr)};
+  return {name_of(file, path, H5Aexists(dataset.get(), "long_name") > 0),
+          read_numbers<double>(file, dataset.get(), path, H5T_NATIVE_DOUBLE, nullptr)};
 }
 
 bool has_attribute(const File& file, const std::string& object, const std::string& name) {

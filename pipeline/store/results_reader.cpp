@@ -158,9 +158,7 @@ Eigen::MatrixXd CohortReader::connectivity(const ConnectivityName& name) const {
 
 Eigen::VectorXd CohortReader::connectivity_row(const ConnectivityName& name,
                                                std::size_t row) const {
-  const Hdf5Lock lock;
-  const std::vector<double> values = read_row(state_->file, connectivity_path(name), row);
-  return Eigen::Map<const Eigen::VectorXd>(values.data(), static_cast<Eigen::Index>(values.size()));
+  return connectivity_rows(name, row, 1).transpose();
 }
 
 Eigen::MatrixXd CohortReader::connectivity_rows(const ConnectivityName& name, std::size_t first,
