@@ -70,6 +70,51 @@ void add_traces(Page& page, const store::RunRecord& run) {
 }
 
 // Pearson's r of the confounds people look at, over volumes where both are there.
+// Hundredths of a correlation from -1 to 1 as 0 to 200; NaN is kMissing.
+constexpr std::uint8_t kMissing = 201;
+
+std::uint8_t level_of(double r) {
+  if (std::isnan(r)) return kMissing;
+  return static_cast<std::uint8_t>(100 + std::lround(100.0 * std::clamp(r, -1.0, 1.0)));
+}
+
+// Blue below 0, white, orange above, as the script draws it; grey is missing.
+std::vector<Rgba> level_colours() {
+  std::vector<Rgba> palette;
+  for (int level = 0; level < kMissing; ++level) {
+    const double t = (level - 100) / 100.0;
+    const std::array<double, 3> end =
+        t < 0.0 ? std::array{0.0, 90.0, 170.0} : std::array{200.0, 80.0, 0.0};
+    Rgba colour{0, 0, 0, 255};
+    for (std::size_t c = 0; c < end.size(); ++c) {
+      colour.at(c) =
+          static_cast<std::uint8_t>(std::lround(255.0 + std::abs(t) * (end.at(c) - 255.0)));
+    }
+    palette.push_back(colour);
+  }
+  palette.push_back({200, 200, 200, 255});
+  return palette;
+}
+
+// A symmetric matrix of correlations; the picture without scripts has a pixel a cell.
+void add_square(Page& page, const std::string& caption, const std::vector<std::string>& names,
+                const Eigen::MatrixXd& full, const Table* table) {
+  const auto side = static_cast<int>(full.rows());
+  std::string upper; // with the diagonal, row by row
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(full.size()));
+  for (Eigen::Index a = 0; a < full.rows(); ++a) {
+    for (Eigen::Index b = a; b < full.cols(); ++b) {
+      const std::uint8_t level = level_of(full(a, b));
+      upper += static_cast<char>(level);
+      pixels[static_cast<std::size_t>(a * side + b)] = level;
+      pixels[static_cast<std::size_t>(b * side + a)] = level;
+    }
+  }
+  static const std::vector<Rgba> palette = level_colours();
+  page.chart("matrix", caption, {{"names", names}, {"levels", base64(upper)}}, table,
+             png_data_uri(png_palette(pixels, side, side, palette)));
+}
+
 void add_confound_correlation(Page& page, const store::RunRecord& run) {
   std::vector<Eigen::Index> columns;
   std::vector<std::string> names;
@@ -82,7 +127,8 @@ void add_confound_correlation(Page& page, const store::RunRecord& run) {
     names.emplace_back(name);
   }
   if (names.size() < 3 || run.confounds.rows() < 10) return;
-  Json cells = Json::array();
+  const auto side = static_cast<Eigen::Index>(names.size());
+  Eigen::MatrixXd full(side, side);
   std::vector<Column> heads{{"", ""}};
   for (const auto& name : names) heads.push_back({name, ""});
   Table table("Correlation of confounds", heads);
@@ -98,16 +144,16 @@ void add_confound_correlation(Page& page, const store::RunRecord& run) {
         sx += x[t], sy += y[t], sxx += x[t] * x[t], syy += y[t] * y[t], sxy += x[t] * y[t];
       }
       const double r = (n * sxy - sx * sy) / std::sqrt((n * sxx - sx * sx) * (n * syy - sy * sy));
-      cells.push_back(short_number(r));
+      full(static_cast<Eigen::Index>(a), static_cast<Eigen::Index>(b)) = r;
       cells_of_row.push_back(number(r));
     }
     table.row(cells_of_row);
   }
-  page.chart("matrix",
+  add_square(page,
              "Correlation of confounds over the run. Movement that goes with the global signal is "
              "movement that regression "
              "has to remove.",
-             {{"names", names}, {"cells", cells}, {"limit", 1}}, &table);
+             names, full, &table);
 }
 
 void add_coverage(Page& page, const Stored& stored, const store::RunRecord& run) {
@@ -218,23 +264,6 @@ void add_run(Page& page, const Session& session, const store::RunRecord& stored_
 
 namespace {
 
-// Blue below 0, white, orange above, as the script draws it; a pixel a cell, grey is missing.
-std::string matrix_picture(const Eigen::MatrixXd& full) {
-  const auto side = static_cast<int>(full.rows());
-  std::vector<std::uint8_t> pixels;
-  pixels.reserve(3 * static_cast<std::size_t>(full.size()));
-  for (const double v : full.reshaped<Eigen::RowMajor>()) {
-    const double t = std::isnan(v) ? 0.0 : std::clamp(v, -1.0, 1.0);
-    const std::array<double, 3> end =
-        t < 0.0 ? std::array{0.0, 90.0, 170.0} : std::array{200.0, 80.0, 0.0};
-    for (const double c : end) {
-      const double shade = std::isnan(v) ? 200.0 : 255.0 + std::abs(t) * (c - 255.0);
-      pixels.push_back(static_cast<std::uint8_t>(std::lround(shade)));
-    }
-  }
-  return png_data_uri(png_rgb(pixels, side, side));
-}
-
 // Symmetric, 1 on the diagonal, from the upper triangle row by row.
 Eigen::MatrixXd full_matrix(const Eigen::VectorXd& edges, Eigen::Index n) {
   Eigen::MatrixXd full = Eigen::MatrixXd::Ones(n, n);
@@ -250,18 +279,12 @@ Eigen::MatrixXd full_matrix(const Eigen::VectorXd& edges, Eigen::Index n) {
 void add_matrix(Page& page, const store::ConnectivityName& name, const store::AtlasRecord& atlas,
                 const Eigen::VectorXd& edges) {
   const auto n = static_cast<Eigen::Index>(atlas.label.size());
-  const Eigen::MatrixXd full = full_matrix(edges, n);
-  Json cells = Json::array();
-  for (const double v : full.reshaped()) { // symmetric: rows and columns are the same
-    cells.push_back(std::isnan(v) ? Json() : Json(std::round(v * 100.0) / 100.0));
-  }
-  page.chart("matrix",
+  add_square(page,
              "Correlation between the " + std::to_string(n) + " regions of " + name.atlas + ", " +
                  name.source +
                  ": blue below 0, orange above, grey missing for want of coverage. The numbers are "
                  "in cohort.h5 under /connectivity.",
-             {{"names", atlas.label}, {"cells", cells}, {"limit", 1}}, nullptr,
-             matrix_picture(full));
+             atlas.label, full_matrix(edges, n), nullptr);
 }
 
 } // namespace

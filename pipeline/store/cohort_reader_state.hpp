@@ -11,6 +11,12 @@ struct CohortReader::State {
   File file;
   CohortHeader header;
   std::size_t n_rows = 0;
+  // They are packed together and asked for in turn.
+  struct Rows {
+    std::size_t first = 0;
+    std::vector<double> values;
+  };
+  Rows error_correlation;
 };
 
 } // namespace boldmill::store

@@ -52,14 +52,12 @@ herr_t copy_attribute(hid_t from, const char* name, const H5A_info_t*, void* dat
   return status;
 }
 
-void copy_attributes(const File& source, const std::string& path, const Group& destination,
-                     hid_t to) {
-  const Handle from =
-      source.own(H5Oopen(source.id(), path.c_str(), H5P_DEFAULT), path, "is missing");
+void copy_attributes(const File& source, hid_t from, const std::string& path,
+                     const Group& destination, hid_t to) {
   AttributeCopy copy{&source, &destination, to, path};
   hsize_t position = 0;
   const herr_t status =
-      H5Aiterate2(from.get(), H5_INDEX_CRT_ORDER, H5_ITER_INC, &position, copy_attribute, &copy);
+      H5Aiterate2(from, H5_INDEX_CRT_ORDER, H5_ITER_INC, &position, copy_attribute, &copy);
   destination.file().check(0, path, "attributes cannot be copied"); // the disk first
   source.check(status, path, "attributes cannot be copied");
 }
@@ -95,7 +93,8 @@ struct ChunkCopy {
   std::vector<hsize_t> shape, chunk;
   std::size_t item_bytes;
 
-  void one(const std::vector<hsize_t>& offset) const {
+  // A chunk that nothing else vouches for must be one that its filters can read.
+  void unpack(const std::vector<hsize_t>& offset) const {
     std::vector<hsize_t> count(shape.size());
     hsize_t n = 1;
     for (std::size_t d = 0; d < shape.size(); ++d) {
@@ -109,6 +108,10 @@ struct ChunkCopy {
     std::vector<char> plain(n * item_bytes);
     source.check(H5Dread(from, type.get(), memory.get(), space.get(), H5P_DEFAULT, plain.data()),
                  path, "cannot be read");
+  }
+
+  void one(const std::vector<hsize_t>& offset) const {
+    if (!source.sealed()) unpack(offset);
     hsize_t packed_bytes = 0;
     source.check(H5Dget_chunk_storage_size(from, offset.data(), &packed_bytes), path, "no chunk");
     if (packed_bytes == 0) return; // never written: fill values on both sides
@@ -156,36 +159,65 @@ void copy_numbers(const File& source, hid_t from, const std::string& path, const
       "cannot be written");
 }
 
+// A dataset of the group that is copied; open once, for opening is what takes time.
+struct Member {
+  std::string name, path;
+  Handle dataset;
+  std::vector<std::string> dimensions;
+  std::vector<hsize_t> shape;
+  bool is_scale = false;
+};
+
+std::vector<Member> open_members(const File& source, hid_t group, const std::string& path) {
+  std::vector<Member> members;
+  for (const std::string& name : children(source, path)) {
+    Member member{name, path + "/" + name, {}, {}, {}, false};
+    member.dataset = open_dataset(source, group, name, member.path);
+    member.is_scale = H5DSis_scale(member.dataset.get()) > 0;
+    member.dimensions = dimension_names(source, member.dataset.get(), member.path);
+    member.shape = shape_of(source, member.dataset.get(), member.path);
+    members.push_back(std::move(member));
+  }
+  return members;
+}
+
+void copy_member(const File& source, const Member& member, const Dimensions& axes,
+                 const Group& destination) {
+  const hid_t from = member.dataset.get();
+  if (is_text(source, from, member.path)) {
+    const Dataset to = destination.write(member.name, axes, strings_of(source, from, member.path));
+    copy_attributes(source, from, member.path, destination, to.id());
+    return;
+  }
+  const Dataset to =
+      destination.write(member.name, axes, Values(number_type(source, from, member.path), nullptr));
+  copy_numbers(source, from, member.path, destination, to);
+  copy_attributes(source, from, member.path, destination, to.id());
+}
+
 } // namespace
 
 void copy_group(const File& source, const std::string& path, const Group& destination) {
-  copy_attributes(source, path, destination, destination.id());
+  const Handle group =
+      source.own(H5Gopen2(source.id(), path.c_str(), H5P_DEFAULT), path, "is missing");
+  copy_attributes(source, group.get(), path, destination, destination.id());
+  const std::vector<Member> members = open_members(source, group.get(), path);
   std::map<std::string, Dimension> dimensions;
-  const std::vector<std::string> members = children(source, path);
-  for (const bool scales : {true, false}) {
-    for (const std::string& name : members) {
-      const std::string where = path + "/" + name;
-      const Handle from = open_dataset(source, where);
-      if ((H5DSis_scale(from.get()) > 0) != scales) continue;
-      Dimensions axes;
-      const std::vector<std::string> names = dimension_names(source, from.get(), where);
-      const std::vector<hsize_t> shape = shape_of(source, from.get(), where);
-      for (std::size_t d = 0; d < shape.size(); ++d) {
-        const auto known = dimensions.find(names[d]);
-        if (!scales && known == dimensions.end()) source.fail(where, "dimension without a scale");
-        axes.push_back(scales ? Dimension{names[d], shape[d], nullptr} : known->second);
-      }
-      if (is_text(source, where)) {
-        destination.write(name, axes, read_strings(source, where));
-      } else {
-        const Dataset to =
-            destination.write(name, axes, Values(number_type(source, from.get(), where), nullptr));
-        copy_numbers(source, from.get(), where, destination, to);
-      }
-      if (scales) dimensions[name] = destination.make_scale(name, shape.at(0));
-      const Handle to(H5Dopen2(destination.id(), name.c_str(), H5P_DEFAULT));
-      copy_attributes(source, where, destination, to.get());
+  for (const Member& member : members) {
+    if (!member.is_scale) continue;
+    if (member.shape.size() != 1) source.fail(member.path, "scale without one dimension");
+    copy_member(source, member, {{member.name, member.shape[0], nullptr}}, destination);
+    dimensions[member.name] = destination.make_scale(member.name, member.shape[0]);
+  }
+  for (const Member& member : members) {
+    if (member.is_scale) continue;
+    Dimensions axes;
+    for (const std::string& name : member.dimensions) {
+      const auto known = dimensions.find(name);
+      if (known == dimensions.end()) source.fail(member.path, "dimension without a scale");
+      axes.push_back(known->second);
     }
+    copy_member(source, member, axes, destination);
   }
 }
 

@@ -66,6 +66,8 @@ public:
   [[nodiscard]] hid_t id() const { return id_; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] bool writing() const { return writing_; }
+  // Opened for reading, and every byte is what was published.
+  [[nodiscard]] bool sealed() const { return sealed_; }
 
   // disk when a write failed, input when reading, internal otherwise; names file and object.
   [[noreturn]] void fail(const std::string& object, const std::string& what) const;
@@ -75,7 +77,7 @@ public:
 
 private:
   std::filesystem::path path_;
-  bool writing_ = false;
+  bool writing_ = false, sealed_ = false;
   std::unique_ptr<DiskState> disk_;
   hid_t id_ = -1;
 };

@@ -96,6 +96,39 @@ TEST(Merge, HoldsEveryShardSortedByParticipant) {
   }
 }
 
+TEST(Merge, ErrorCorrelationsAreReadFromEveryBlockInAnyOrder) {
+  const TestFolder folder;
+  CohortHeader header = example::header();
+  for (int m = 0; header.measure.size() < 60; ++m) {
+    header.measure.push_back("more_" + std::to_string(m));
+  }
+  constexpr int kPeople = 160; // 14,400 bytes each: blocks of 72
+  const auto side = static_cast<Eigen::Index>(header.measure.size());
+  std::vector<fs::path> shards;
+  for (int i = 0; i < kPeople; ++i) {
+    PersonRecord person = example::person(i, header);
+    person.measures.clear();
+    person.error_correlation = Eigen::MatrixXf::Constant(side, side, static_cast<float>(i));
+    person.error_correlation(0, 1) = -1.0F; // not symmetric: neither way round
+    shards.push_back(folder.path() / "shards" / (std::to_string(i) + ".h5"));
+    write_shard(shards.back(), header, person);
+  }
+  const fs::path out = folder.path() / "cohort.part";
+  (void)merge_shards(shards, out, {"merge", {}}, {});
+  const CohortReader cohort(out);
+  const ParticipantsTable people = cohort.participants();
+  for (const std::size_t row : {std::size_t{0}, std::size_t{71}, std::size_t{72}, std::size_t{159},
+                                std::size_t{144}, std::size_t{143}, std::size_t{1}}) {
+    const Eigen::MatrixXf found = cohort.error_correlation(row);
+    ASSERT_EQ(found.rows(), side);
+    EXPECT_EQ(found(0, 1), -1.0F);
+    const int i = static_cast<int>(found(1, 0));
+    EXPECT_TRUE((found.bottomRows(side - 1).array() == found(1, 0)).all());
+    EXPECT_EQ(example::person(i, header).participant_id, people.participant_id[row]);
+  }
+  EXPECT_THROW((void)cohort.error_correlation(kPeople), Error);
+}
+
 TEST(Merge, OrderOfShardsDoesNotMatterAndBytesAreTheSame) {
   const TestFolder folder;
   auto shards = write_shards(folder, 5, {.regions = 30, .volumes = 300});

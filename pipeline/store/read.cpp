@@ -166,8 +166,12 @@ std::string original_name(const File& file, const std::string& path) {
 }
 
 Handle open_dataset(const File& file, const std::string& path) {
-  Handle dataset =
-      file.own(H5Dopen2(file.id(), path.c_str(), H5P_DEFAULT), path, "dataset is missing");
+  return open_dataset(file, file.id(), path, path);
+}
+
+Handle open_dataset(const File& file, hid_t group, const std::string& name,
+                    const std::string& path) {
+  Handle dataset = file.own(H5Dopen2(group, name.c_str(), H5P_DEFAULT), path, "dataset is missing");
   if (!file.writing()) check_storage(file, dataset.get(), path);
   return dataset;
 }
@@ -192,8 +196,11 @@ std::size_t count_values(const std::vector<hsize_t>& shape) {
 }
 
 bool is_text(const File& file, const std::string& path) {
-  const Handle dataset = open_dataset(file, path);
-  const Handle type = file.own(H5Dget_type(dataset.get()), path, "no type");
+  return is_text(file, open_dataset(file, path).get(), path);
+}
+
+bool is_text(const File& file, hid_t dataset, const std::string& path) {
+  const Handle type = file.own(H5Dget_type(dataset), path, "no type");
   return H5Tget_class(type.get()) == H5T_STRING;
 }
 
@@ -233,14 +240,17 @@ FlagMatrix read_flag_matrix(const File& file, const std::string& path) {
 }
 
 std::vector<std::string> read_strings(const File& file, const std::string& path) {
-  const Handle dataset = open_dataset(file, path);
-  std::vector<char*> pointers(checked_count(file, path, shape_of(file, dataset.get(), path)));
+  return strings_of(file, open_dataset(file, path).get(), path);
+}
+
+std::vector<std::string> strings_of(const File& file, hid_t dataset, const std::string& path) {
+  std::vector<char*> pointers(checked_count(file, path, shape_of(file, dataset, path)));
   if (pointers.empty()) return {};
   const Handle type = string_type(file);
-  const Handle space = file.own(H5Dget_space(dataset.get()), path, "no data space");
+  const Handle space = file.own(H5Dget_space(dataset), path, "no data space");
   const Handle transfer = text_transfer(file, pointers.size());
-  file.check(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, transfer.get(), pointers.data()),
-             path, "text cannot be read");
+  file.check(H5Dread(dataset, type.get(), H5S_ALL, H5S_ALL, transfer.get(), pointers.data()), path,
+             "text cannot be read");
   return take_strings(pointers, type.get(), space.get());
 }
 
@@ -276,10 +286,19 @@ std::vector<double> read_row(const File& file, const std::string& path, hsize_t 
   return read_rows(file, path, row, 1);
 }
 
-std::pair<std::string, std::vector<double>> read_named(const File& file, const std::string& path) {
-  const Handle dataset = open_dataset(file, path);
-  return {name_of(file, path, H5Aexists(dataset.get(), "long_name") > 0),
-          read_numbers<double>(file, dataset.get(), path, H5T_NATIVE_DOUBLE, nullptr)};
+std::vector<std::pair<std::string, std::vector<double>>> read_columns(const File& file,
+                                                                      const std::string& path) {
+  const Handle group =
+      file.own(H5Gopen2(file.id(), path.c_str(), H5P_DEFAULT), path, "no such group");
+  std::vector<std::pair<std::string, std::vector<double>>> columns;
+  for (const std::string& name : children(file, path)) {
+    const std::string where = path + "/" + name;
+    const Handle dataset = open_dataset(file, group.get(), name, where);
+    columns.emplace_back(
+        name_of(file, where, H5Aexists(dataset.get(), "long_name") > 0),
+        read_numbers<double>(file, dataset.get(), where, H5T_NATIVE_DOUBLE, nullptr));
+  }
+  return columns;
 }
 
 bool has_attribute(const File& file, const std::string& object, const std::string& name) {

@@ -19,11 +19,15 @@ namespace boldmill::store {
 [[nodiscard]] std::string original_name(const File& file, const std::string& path);
 
 [[nodiscard]] Handle open_dataset(const File& file, const std::string& path);
+// `name` in an open group, without the way from the root.
+[[nodiscard]] Handle open_dataset(const File& file, hid_t group, const std::string& name,
+                                  const std::string& path);
 [[nodiscard]] std::vector<hsize_t> shape_of(const File& file, hid_t dataset,
                                             const std::string& path);
 [[nodiscard]] std::vector<hsize_t> shape_of(const File& file, const std::string& path);
 [[nodiscard]] std::size_t count_values(const std::vector<hsize_t>& shape);
 [[nodiscard]] bool is_text(const File& file, const std::string& path);
+[[nodiscard]] bool is_text(const File& file, hid_t dataset, const std::string& path);
 // Names of the dimensions, "" where none is attached.
 [[nodiscard]] std::vector<std::string> dimension_names(const File& file, hid_t dataset,
                                                        const std::string& path);
@@ -33,14 +37,16 @@ namespace boldmill::store {
 [[nodiscard]] std::vector<std::int64_t> read_int64(const File& file, const std::string& path);
 [[nodiscard]] std::vector<std::uint8_t> read_uint8(const File& file, const std::string& path);
 [[nodiscard]] std::vector<std::string> read_strings(const File& file, const std::string& path);
+[[nodiscard]] std::vector<std::string> strings_of(const File& file, hid_t dataset,
+                                                  const std::string& path);
 [[nodiscard]] std::string read_scalar_text(const File& file, const std::string& path);
 [[nodiscard]] Eigen::MatrixXd read_matrix(const File& file, const std::string& path);
 [[nodiscard]] Eigen::MatrixXf read_float_matrix(const File& file, const std::string& path);
 [[nodiscard]] Eigen::MatrixXi read_int_matrix(const File& file, const std::string& path);
 [[nodiscard]] FlagMatrix read_flag_matrix(const File& file, const std::string& path);
-// With the original name.
-[[nodiscard]] std::pair<std::string, std::vector<double>> read_named(const File& file,
-                                                                     const std::string& path);
+// Every dataset of a group, in the order of their creation, with its original name.
+[[nodiscard]] std::vector<std::pair<std::string, std::vector<double>>>
+read_columns(const File& file, const std::string& path);
 // n rows of a matrix, row by row.
 [[nodiscard]] std::vector<double> read_rows(const File& file, const std::string& path,
                                             hsize_t first, hsize_t n);

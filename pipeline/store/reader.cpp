@@ -1,9 +1,11 @@
 #include "pipeline/store/reader.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "pipeline/store/cohort_reader_state.hpp"
+#include "pipeline/store/netcdf.hpp"
 #include "pipeline/store/numbers.hpp"
 #include "pipeline/store/read.hpp"
 #include "pipeline/store/reasons.hpp"
@@ -190,11 +192,9 @@ RunTable CohortReader::runs() const {
     for (std::size_t r = 0; r < n; ++r) table.run[r].*field = values[r];
   });
   if (exists(file, "/quality")) {
-    for (const std::string& name : children(file, "/quality")) {
-      const std::string path = "/quality/" + name;
-      const auto [original, values] = read_named(file, path);
-      expect_rows(file, path, values.size(), n);
-      for (std::size_t r = 0; r < n; ++r) table.run[r].quality[original] = values[r];
+    for (const auto& [name, values] : read_columns(file, "/quality")) {
+      expect_rows(file, "/quality/" + name, values.size(), n);
+      for (std::size_t r = 0; r < n; ++r) table.run[r].quality[name] = values[r];
     }
   }
   return table;
@@ -220,10 +220,21 @@ Eigen::MatrixXf CohortReader::error_correlation(std::size_t row) const {
   const Hdf5Lock lock;
   const std::string path = "/circuits/measures_error_correlation";
   if (!exists(state_->file, path)) return {};
-  const auto n = static_cast<Eigen::Index>(state_->header.measure.size());
-  const std::vector<double> values = read_row(state_->file, path, row);
-  expect_rows(state_->file, path, values.size(), static_cast<std::size_t>(n * n));
-  return Eigen::Map<const Eigen::MatrixXd>(values.data(), n, n).transpose().cast<float>();
+  if (row >= n_rows()) state_->file.fail("/row", "no row " + std::to_string(row));
+  const std::size_t side = state_->header.measure.size();
+  const std::vector<hsize_t> chunk = chunk_shape({n_rows(), side, side}, sizeof(float));
+  const std::size_t block = chunk.empty() ? n_rows() : chunk[0];
+  const std::size_t first = row / block * block;
+  State::Rows& rows = state_->error_correlation;
+  if (rows.values.empty() || rows.first != first) {
+    const std::size_t n_block = std::min(block, n_rows() - first);
+    rows = {first, read_rows(state_->file, path, first, n_block)};
+    if (rows.values.size() != n_block * side * side) rows.values.clear();
+    expect_rows(state_->file, path, rows.values.size(), n_block * side * side);
+  }
+  const auto n = static_cast<Eigen::Index>(side);
+  const double* values = rows.values.data() + (row - first) * side * side;
+  return Eigen::Map<const Eigen::MatrixXd>(values, n, n).transpose().cast<float>();
 }
 
 void CohortReader::read_run(RunRecord& run) const {

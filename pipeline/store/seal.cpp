@@ -2,13 +2,14 @@
 
 #include <isa-l/crc64.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <memory>
 #include <string>
-#include <vector>
 
 #include "stages/core/error.hpp"
 
@@ -20,14 +21,15 @@ constexpr std::size_t kSealBytes = 32; // mark, 16 digits, end of line
 
 // Of the first n bytes.
 std::uint64_t checksum(std::ifstream& file, std::uint64_t n) {
-  std::vector<char> buffer(std::size_t{1} << 20U);
+  const std::size_t size = std::min<std::uint64_t>(n, std::uint64_t{1} << 20U);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
   std::uint64_t crc = 0;
   file.clear();
   file.seekg(0);
   while (n > 0) {
-    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(n, buffer.size()));
-    if (!file.read(buffer.data(), static_cast<std::streamsize>(part))) break;
-    crc = crc64_ecma_refl(crc, reinterpret_cast<const unsigned char*>(buffer.data()), part);
+    const auto part = static_cast<std::size_t>(std::min<std::uint64_t>(n, size));
+    if (!file.read(buffer.get(), static_cast<std::streamsize>(part))) break;
+    crc = crc64_ecma_refl(crc, reinterpret_cast<const unsigned char*>(buffer.get()), part);
     n -= part;
   }
   return crc;
@@ -56,19 +58,20 @@ void seal(const std::filesystem::path& path) {
   }
 }
 
-void check_seal(const std::filesystem::path& path) {
+bool check_seal(const std::filesystem::path& path) {
   std::error_code code;
   const std::uint64_t size = std::filesystem::file_size(path, code);
-  if (code || size < kSealBytes || size > kLargestChecked) return;
+  if (code || size < kSealBytes || size > kLargestChecked) return false;
   std::ifstream file(path, std::ios::binary);
   std::string found(kSealBytes, '\0');
   file.seekg(static_cast<std::streamoff>(size - kSealBytes));
-  if (!file.read(found.data(), static_cast<std::streamsize>(kSealBytes))) return;
-  if (!found.starts_with(kMark) || found.back() != '\n') return;
+  if (!file.read(found.data(), static_cast<std::streamsize>(kSealBytes))) return false;
+  if (!found.starts_with(kMark) || found.back() != '\n') return false;
   if (found != seal_of(checksum(file, size - kSealBytes))) {
     throw Error(ErrorKind::input,
                 path.string() + ": the content does not fit its checksum, the file is damaged");
   }
+  return true;
 }
 
 } // namespace boldmill::store

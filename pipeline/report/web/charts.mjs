@@ -229,7 +229,8 @@ const charts = {
     const canvas = element("canvas", {width: n, height: n});
     const context = canvas.getContext("2d");
     const image = context.createImageData(n, n);
-    data.cells.forEach((v, i) => image.data.set(v === null ? [200, 200, 200, 255] : shade(v / data.limit), 4 * i));
+    const cells = square(data.levels, n);
+    cells.forEach((v, i) => image.data.set(v === null ? [200, 200, 200, 255] : shade(v), 4 * i));
     context.putImageData(image, 0, 0);
     const ticks = n > 40 ? [] : data.names;
     return Plot.plot({
@@ -239,7 +240,7 @@ const charts = {
         Plot.frame({stroke: "#d0d7de"}),
         Plot.text(ticks, {x: 0, y: (_, i) => i + 0.5, text: (name) => name, textAnchor: "end", dx: -4, fontSize: 10, lineWidth: 13, textOverflow: "ellipsis-end"}),
         Plot.text(ticks, {x: (_, i) => i + 0.5, y: n, text: (name) => name, textAnchor: "end", rotate: -90, dy: 4, fontSize: 10, lineWidth: 12, textOverflow: "ellipsis-end"}),
-        Plot.tip(data.cells.map((v, i) => ({v, a: i % n, b: Math.floor(i / n)})).slice(0, n > 40 ? 0 : n * n), Plot.pointer({x: (one) => one.a + 0.5, y: (one) => one.b + 0.5,
+        Plot.tip(cells.map((v, i) => ({v, a: i % n, b: Math.floor(i / n)})).slice(0, n > 40 ? 0 : n * n), Plot.pointer({x: (one) => one.a + 0.5, y: (one) => one.b + 0.5,
           title: (one) => `${data.names[one.b]}\n${data.names[one.a]}\n${one.v ?? "missing"}`}))],
     });
   },
@@ -257,6 +258,19 @@ const charts = {
     });
   },
 };
+
+// Correlations, row by row, from the upper triangle in hundredths: a byte each, 0 is -1, 200 is 1, 201 is missing (null).
+function square(levels, n) {
+  const bytes = atob(levels);
+  const cells = new Array(n * n);
+  for (let a = 0, at = 0; a < n; a++) {
+    for (let b = a; b < n; b++, at++) {
+      const level = bytes.charCodeAt(at);
+      cells[a * n + b] = cells[b * n + a] = level > 200 ? null : (level - 100) / 100;
+    }
+  }
+  return cells;
+}
 
 // Blue below 0, white, orange above: read without telling red from green.
 function shade(v) {
