@@ -287,8 +287,10 @@ std::string to_string(SessionError source) {
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params& params) {
-  return 64 * (shape.n_rows + static_cast<std::size_t>(params.resamples)) * 8 +
-         shape.n_measures * sizeof(Measure) + 65536;
+  // Of each thread one measure's rows, people and samples.
+  const std::size_t of_measure =
+      16 * (shape.n_rows + static_cast<std::size_t>(params.resamples)) * sizeof(double);
+  return shape.n_threads * of_measure + 2 * shape.n_measures * sizeof(Measure) + 65536;
 }
 
 } // namespace boldmill::reliability

@@ -96,7 +96,7 @@ struct Outputs {
 [[nodiscard]] std::string to_string(SessionError source); // "not available" for none
 
 struct Shape {
-  std::size_t n_rows = 0, n_measures = 0;
+  std::size_t n_rows = 0, n_measures = 0, n_threads = 1;
 };
 [[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
 

@@ -185,8 +185,10 @@ std::vector<Placement> placements(std::span<const CircuitFact> facts,
 }
 
 std::size_t peak_bytes(const Shape& shape, const Params&) {
-  // One mask at a time, and lists that together are smaller than one more image.
-  return shape.target_voxels * 4 + shape.n_regions * 1024 * sizeof(Candidate);
+  // One mask at a time, in single precision where it comes from, and lists that together are
+  // smaller than one more image.
+  return (shape.target_voxels + shape.mask_voxels) * sizeof(float) +
+         shape.n_regions * 1024 * sizeof(Candidate);
 }
 
 } // namespace boldmill::circuit_regions

@@ -75,6 +75,7 @@ struct MaskInputs {
 struct Shape {
   std::size_t target_voxels = 0;
   std::size_t n_regions = 28;
+  std::size_t mask_voxels = 0; // of the largest mask given
 };
 [[nodiscard]] std::size_t peak_bytes(const Shape& shape, const Params& params);
 

@@ -4,6 +4,7 @@
 #include "stages/cohort/combat.hpp"
 #include "stages/cohort/group_statistics.hpp"
 #include "stages/cohort/imputation.hpp"
+#include "stages/cohort/longitudinal_combat.hpp"
 #include "stages/cohort/normative_model.hpp"
 #include "stages/cohort/penalised_regression.hpp"
 #include "stages/cohort/standardisation.hpp"
@@ -57,6 +58,21 @@ TEST_P(CohortMemory, Combat) {
                       return std::pair(std::move(model), std::move(rows));
                     });
   }
+}
+
+TEST_P(CohortMemory, LongitudinalCombat) {
+  const Table& t = wide_;
+  longitudinal_combat::Inputs inputs{t.rows.x, {}, {}, t.rows.covariates};
+  for (int i = 0; i < static_cast<int>(t.n); ++i) {
+    inputs.person.push_back(i / 2);
+    inputs.batch.push_back(i % 3);
+  }
+  expect_declared("longitudinal_combat " + t.shape(), 8,
+                  longitudinal_combat::peak_bytes({t.n_rows(), t.n_columns(), 3, 2}, {}), [&] {
+                    auto model = longitudinal_combat::fit(inputs, {}, {});
+                    auto rows = longitudinal_combat::apply(model, inputs);
+                    return std::pair(std::move(model), std::move(rows));
+                  });
 }
 
 TEST_P(CohortMemory, Imputation) {

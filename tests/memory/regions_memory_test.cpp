@@ -1,3 +1,4 @@
+#include "stages/regions/circuit_regions.hpp"
 #include "stages/regions/extraction.hpp"
 #include "stages/regions/label_atlas.hpp"
 #include "stages/regions/map_atlas.hpp"
@@ -72,6 +73,42 @@ TEST_P(RegionsMemory, Spheres) {
                     spheres::peak_bytes({target_.n_voxels(), n}, params),
                     [&] { return spheres::run({.seeds = seeds, .target = &target_}, params, {}); });
   }
+}
+
+TEST_P(RegionsMemory, CircuitRegions) {
+  std::vector<CircuitFact> facts;
+  std::vector<Placement> places;
+  std::vector<Mask> masks;
+  for (int i = 0; i < 28; ++i) {
+    const Eigen::Vector3d at(-40 + 20 * (i % 5), -60 + 25 * (i / 5 % 4), -20 + 20 * (i / 20));
+    CircuitFact fact;
+    fact.codes = {"region" + std::to_string(i)};
+    fact.shape = i % 2 == 0 ? RegionShape::cut_sphere : RegionShape::sphere;
+    fact.volume_mm3 = 4.19 * 10.0 * 10.0 * 10.0;
+    fact.hemisphere = "M";
+    facts.push_back(fact);
+    places.push_back({at, at});
+    Mask& mask = masks.emplace_back(phantom::scanner_grid({90, 108, 90}, {2.0, 2.0, 2.0}));
+    for (std::size_t v = 0; v < mask.data.size(); ++v) {
+      const auto [x, y, z] = mask.grid.coordinates(v);
+      mask.data[v] = (mask.grid.to_mm(Eigen::Vector3d(x, y, z)) - at).norm() < 10.0 ? 1 : 0;
+    }
+  }
+  circuit_regions::Shape shape{target_.n_voxels(), facts.size(), 0};
+  expect_declared(
+      "circuit_regions as spheres on " + text(target_), 8, circuit_regions::peak_bytes(shape, {}),
+      [&] {
+        return circuit_regions::run(
+            {.facts = facts, .placements = places, .target = &target_, .space = "template"}, {},
+            {});
+      });
+  shape.mask_voxels = masks[0].data.size();
+  expect_declared("circuit_regions from masks on " + text(target_), 8,
+                  circuit_regions::peak_bytes(shape, {}), [&] {
+                    return circuit_regions::from_masks(
+                        {.facts = facts, .masks = masks, .target = &target_, .space = "template"},
+                        {});
+                  });
 }
 
 TEST_P(RegionsMemory, Extraction) {

@@ -35,6 +35,33 @@ protected:
   }
 };
 
+TEST_P(TaskMemory, TaskDesign) {
+  const Eigen::Index n = GetParam() ? 1200 : 240;
+  std::vector<task_design::Event> events;
+  for (Eigen::Index i = 0; i < n / 4; ++i) {
+    events.push_back({8.0 * static_cast<double>(i), 1.0, "type" + std::to_string(i % 6)});
+  }
+  std::vector<std::string> names;
+  for (int c = 0; c < 36; ++c) names.push_back("confound" + std::to_string(c));
+  const Eigen::MatrixXd confounds = Eigen::MatrixXd::Random(n, 36);
+  std::vector<std::uint8_t> keep(static_cast<std::size_t>(n), 1);
+  for (std::size_t t = 0; t < keep.size(); t += 12) keep[t] = 0;
+  task_design::Inputs inputs{.events = events, .n_volumes = static_cast<int>(n), .tr_s = kTrS};
+  inputs.confound_names = &names;
+  new (&inputs.confounds) Eigen::Map<const Eigen::MatrixXd>(confounds.data(), n, 36);
+  inputs.keep = keep;
+  for (const char* variant : {"exact", "spm", "nilearn"}) {
+    for (const char* censoring : {"drop", "spikes"}) {
+      const task_design::Params params{
+          .variant = variant, .hrf = "spm+derivative+dispersion", .censoring = censoring};
+      const auto columns = static_cast<std::size_t>(task_design::run(inputs, params).matrix.cols());
+      expect_declared("task_design " + std::to_string(n) + " " + variant + " " + censoring, 1,
+                      task_design::peak_bytes({static_cast<std::size_t>(n), columns}, params),
+                      [&] { return task_design::run(inputs, params); });
+    }
+  }
+}
+
 TEST_P(TaskMemory, Glm) {
   const Eigen::Index n_regressors = 20;
   Eigen::MatrixXd design(volumes_, n_regressors);
