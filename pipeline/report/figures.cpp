@@ -333,12 +333,12 @@ std::string carpet_html(const store::Carpet& carpet, const std::string& id) {
                 "that stay after denoising.</figcaption></figure>\n";
 }
 
-std::string figures_html(const std::filesystem::path& shard, const std::string& owner) {
+std::string figures_html(const store::ShardPictures& pictures, const std::string& owner) {
   std::string html;
-  for (const store::FigureRecord& figure : store::read_figures(shard, owner)) {
+  for (const store::FigureRecord& figure : pictures.figures(owner)) {
     html += figure_html(figure, owner);
   }
-  html += carpet_html(store::read_carpet(shard, owner), owner);
+  html += carpet_html(pictures.carpet(owner), owner);
   return html.empty() ? html : figures_style() + html;
 }
 

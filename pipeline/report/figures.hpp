@@ -3,7 +3,6 @@
 // can be hidden; on paper the frames stand one below the other.
 #pragma once
 
-#include <filesystem>
 #include <string>
 
 #include "pipeline/store/figures.hpp"
@@ -19,7 +18,7 @@ namespace boldmill::report {
 
 // Style and all pictures of an owner, the carpet too: a run_id, or store::kAnatomyFigures. "" when
 // the shard has none. Errors: input when the shard cannot be read.
-[[nodiscard]] std::string figures_html(const std::filesystem::path& shard,
+[[nodiscard]] std::string figures_html(const store::ShardPictures& pictures,
                                        const std::string& owner);
 
 } // namespace boldmill::report

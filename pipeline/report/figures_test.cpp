@@ -105,11 +105,12 @@ TEST(FiguresHtml, ReadsTheShard) {
                      store::ShardFigures{{{store::kAnatomyFigures, {example("t1w")}},
                                           {run, {example("coregistration"), example("signal")}}},
                                          {}});
-  EXPECT_EQ(times(figures_html(path, store::kAnatomyFigures), "<figure "), 1U);
-  const std::string html = figures_html(path, run);
+  const store::ShardPictures pictures(path);
+  EXPECT_EQ(times(figures_html(pictures, store::kAnatomyFigures), "<figure "), 1U);
+  const std::string html = figures_html(pictures, run);
   EXPECT_EQ(times(html, "<figure "), 2U);
   EXPECT_EQ(times(html, "<style>"), 1U);
-  EXPECT_EQ(figures_html(path, "sub-none"), "");
+  EXPECT_EQ(figures_html(pictures, "sub-none"), "");
 }
 
 } // namespace

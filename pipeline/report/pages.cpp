@@ -44,10 +44,22 @@ ReportInfo stored_info(const fs::path& out, const store::CohortReader& cohort,
   return own;
 }
 
+// Null without a shard that can be read.
+std::shared_ptr<const store::ShardPictures> pictures_of(const fs::path& shard) {
+  if (shard.empty()) return nullptr;
+  try {
+    return std::make_shared<const store::ShardPictures>(shard);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
+    return nullptr;
+  }
+}
+
 // The page of a person and what its viewer loads; returns the files, the page last.
 std::vector<fs::path> write_person_page(const fs::path& out, const std::string& page,
-                                        const std::vector<Session>& sessions) {
+                                        std::vector<Session> sessions) {
   std::vector<fs::path> written;
+  for (Session& session : sessions) session.pictures = pictures_of(session.shard);
   const std::string script = volumes_script(sessions);
   const std::string file = script.empty() ? "" : volumes_file(page);
   if (!file.empty()) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "pipeline/report/page_source.hpp"
+#include "pipeline/store/figures.hpp"
 
 namespace boldmill::report {
 
@@ -15,12 +16,14 @@ struct EdgesOfRows {
   std::vector<store::ConnectivityName> name;
   std::vector<Eigen::MatrixXd> edges;
 };
-// A participant-session of a page; `shard` holds what a cohort file does not, "" without.
+// A participant-session of a page; `shard` holds what a cohort file does not, "" without. It is
+// open while the page is made, unless it cannot be read.
 struct Session {
   const Stored* stored = nullptr;
   std::size_t row = 0;
   std::filesystem::path shard;
   const EdgesOfRows* edges = nullptr; // null: read them
+  std::shared_ptr<const store::ShardPictures> pictures = {};
 };
 // `volumes`: the file that the viewer loads, "" without.
 [[nodiscard]] std::string participant_page(const std::vector<Session>& sessions,

@@ -187,7 +187,7 @@ void add_design(Page& page, const Session& session, const store::RunRecord& run)
       session.stored->config.value("/input/rest_tasks"_json_pointer, Json::array({"rest"}));
   if (std::find(rest.begin(), rest.end(), Json(run.task)) != rest.end()) return;
   const store::TaskDesign design =
-      session.shard.empty() ? store::TaskDesign{} : store::read_design(session.shard, run.run_id);
+      session.pictures == nullptr ? store::TaskDesign{} : session.pictures->design(run.run_id);
   if (design.name.empty()) {
     page.absent("No model of the task is stored: without events, or refused; the reason stands "
                 "with the run.");
@@ -226,17 +226,19 @@ void add_rating(Page& page, const store::RunRecord& run) {
 
 void add_pictures(Page& page, const Session& session, const std::string& owner) {
   if (session.shard.empty()) return;
+  const char* unreadable = "The pictures in the shard cannot be read.";
+  if (session.pictures == nullptr) return page.absent(unreadable);
   try {
-    page.markup(figures_html(session.shard, owner));
+    page.markup(figures_html(*session.pictures, owner));
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::input) throw;
-    page.absent("The pictures in the shard cannot be read.");
+    page.absent(unreadable);
   }
 }
 
 void add_run(Page& page, const Session& session, const store::RunRecord& stored_run) {
   store::RunRecord run = stored_run;
-  session.stored->cohort.read_run(run);
+  session.stored->cohort.read_traces(run);
   page.markup("<div id=\"run-" + bids::safe_component(run.run_id) + "\">");
   page.heading(run.run_id);
   if (run.status == "ok") {

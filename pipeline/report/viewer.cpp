@@ -87,7 +87,7 @@ void add_session(const Session& session, bool several, Json& out) {
   const Stored& stored = *session.stored;
   const std::string of = several ? ", " + stored.people.session_id[session.row] : "";
   const auto add = [&](const std::string& owner, const auto& label_of) {
-    for (const auto& volume : store::read_volumes(session.shard, owner)) {
+    for (const auto& volume : session.pictures->volumes(owner)) {
       out.push_back(volume_json(stored, volume, label_of(volume)));
     }
   };
@@ -123,11 +123,11 @@ std::string volumes_script(const std::vector<Session>& sessions) {
   if (viewer_script().empty()) return "";
   Json volumes = Json::array();
   for (const Session& session : sessions) {
-    if (session.shard.empty()) continue;
+    if (session.pictures == nullptr) continue;
     try {
       add_session(session, sessions.size() > 1, volumes);
       if (volumes.empty() || &session != &sessions.back()) continue;
-      for (const auto& one : store::read_volumes(session.shard, store::kTemplateFigures)) {
+      for (const auto& one : session.pictures->volumes(store::kTemplateFigures)) {
         const std::string label =
             one.region.empty() ? "template " + one.space : "regions of " + one.name;
         volumes.push_back(volume_json(*session.stored, one, label));

@@ -237,64 +237,72 @@ void write_figures(const Group& root, const ShardFigures& figures) {
   }
 }
 
-std::vector<VolumeRecord> read_volumes(const std::filesystem::path& shard,
-                                       const std::string& owner) {
+ShardPictures::ShardPictures(const std::filesystem::path& shard) {
   const Hdf5Lock lock;
-  const File file(shard, File::Mode::read);
-  std::vector<VolumeRecord> volumes;
-  const std::string path = "/volumes/" + safe_name(owner);
-  if (!exists(file, path)) return volumes;
-  for (const std::string& name : subgroups(file, path)) {
-    volumes.push_back(read_volume(file, path + "/" + name));
-  }
-  return volumes;
+  file_ = std::make_unique<File>(shard, File::Mode::read);
 }
 
-TaskDesign read_design(const std::filesystem::path& shard, const std::string& run_id) {
+ShardPictures::~ShardPictures() {
   const Hdf5Lock lock;
-  const File file(shard, File::Mode::read);
-  TaskDesign design;
+  file_.reset();
+}
+
+std::vector<VolumeRecord> ShardPictures::volumes(const std::string& owner) const {
+  const Hdf5Lock lock;
+  const File& file = *file_;
+  std::vector<VolumeRecord> found;
+  const std::string path = "/volumes/" + safe_name(owner);
+  if (!exists(file, path)) return found;
+  for (const std::string& name : subgroups(file, path)) {
+    found.push_back(read_volume(file, path + "/" + name));
+  }
+  return found;
+}
+
+TaskDesign ShardPictures::design(const std::string& run_id) const {
+  const Hdf5Lock lock;
+  const File& file = *file_;
+  TaskDesign found;
   const std::string path = "/design/" + safe_name(run_id);
-  if (!exists(file, path)) return design;
-  design.name = read_strings(file, path + "/regressor");
-  design.values = read_float_matrix(file, path + "/values");
-  if (static_cast<std::size_t>(design.values.cols()) != design.name.size()) {
+  if (!exists(file, path)) return found;
+  found.name = read_strings(file, path + "/regressor");
+  found.values = read_float_matrix(file, path + "/values");
+  if (static_cast<std::size_t>(found.values.cols()) != found.name.size()) {
     file.fail(path + "/values", "unexpected shape, expected a column per regressor");
   }
-  return design;
+  return found;
 }
 
-std::vector<FigureRecord> read_figures(const std::filesystem::path& shard,
-                                       const std::string& owner) {
+std::vector<FigureRecord> ShardPictures::figures(const std::string& owner) const {
   const Hdf5Lock lock;
-  const File file(shard, File::Mode::read);
-  std::vector<FigureRecord> figures;
+  const File& file = *file_;
+  std::vector<FigureRecord> found;
   const std::string path = "/figures/" + safe_name(owner);
-  if (!exists(file, path)) return figures;
+  if (!exists(file, path)) return found;
   for (const std::string& name : subgroups(file, path)) {
-    figures.push_back(read_figure(file, path + "/" + name));
+    found.push_back(read_figure(file, path + "/" + name));
   }
-  return figures;
+  return found;
 }
 
-Carpet read_carpet(const std::filesystem::path& shard, const std::string& run_id) {
+Carpet ShardPictures::carpet(const std::string& run_id) const {
   const Hdf5Lock lock;
-  const File file(shard, File::Mode::read);
-  Carpet carpet;
+  const File& file = *file_;
+  Carpet found;
   const std::string path = "/carpet/" + safe_name(run_id);
-  if (!exists(file, path)) return carpet;
-  carpet.tissue = read_int32(file, path + "/tissue");
+  if (!exists(file, path)) return found;
+  found.tissue = read_int32(file, path + "/tissue");
   const auto read = [&](const std::string& name, std::vector<std::int8_t>& bytes, int& volumes) {
     if (!exists(file, path + name)) return;
     bytes = read_signed(file, path + name);
-    if (carpet.tissue.empty() || bytes.size() % carpet.tissue.size() != 0) {
+    if (found.tissue.empty() || bytes.size() % found.tissue.size() != 0) {
       file.fail(path + name, "found bytes beyond whole rows, expected a row per voxel");
     }
     volumes = static_cast<int>(number_attribute(file, path + name, "volumes_per_column"));
   };
-  read("/before", carpet.before, carpet.volumes_per_column);
-  read("/after", carpet.after, carpet.volumes_per_column_after);
-  return carpet;
+  read("/before", found.before, found.volumes_per_column);
+  read("/after", found.after, found.volumes_per_column_after);
+  return found;
 }
 
 } // namespace boldmill::store

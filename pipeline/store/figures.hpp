@@ -8,12 +8,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "pipeline/store/records.hpp"
 
 namespace boldmill::store {
+
+class File;
 
 // Pictures that can be laid over each other. All have height x width bytes, row by row from the
 // top.
@@ -66,17 +69,25 @@ struct ShardFigures {                                       // by run_id, or one
 void write_shard(const std::filesystem::path& path, const CohortHeader& header,
                  const PersonRecord& person, const ShardFigures& figures);
 
-// Those of one owner in the order they were written; none in a file without them. Errors: input.
-[[nodiscard]] std::vector<FigureRecord> read_figures(const std::filesystem::path& shard,
-                                                     const std::string& owner);
+// What a shard holds beside its rows, opened once. Errors: input. Several threads may ask at once.
+class ShardPictures {
+public:
+  explicit ShardPictures(const std::filesystem::path& shard);
+  ~ShardPictures();
+  ShardPictures(const ShardPictures&) = delete;
+  ShardPictures& operator=(const ShardPictures&) = delete;
 
-// /volumes/<owner>/<name>, in the order they were written; none in a file without them.
-[[nodiscard]] std::vector<VolumeRecord> read_volumes(const std::filesystem::path& shard,
-                                                     const std::string& owner);
-// The regressors of a run's task; nothing when there are none.
-[[nodiscard]] TaskDesign read_design(const std::filesystem::path& shard, const std::string& run_id);
+  // Those of one owner in the order they were written; none in a file without them.
+  [[nodiscard]] std::vector<FigureRecord> figures(const std::string& owner) const;
+  // /volumes/<owner>/<name>, in the order they were written; none in a file without them.
+  [[nodiscard]] std::vector<VolumeRecord> volumes(const std::string& owner) const;
+  // The regressors of a run's task; nothing when there are none.
+  [[nodiscard]] TaskDesign design(const std::string& run_id) const;
+  // The carpet of a run as a shard keeps it, see records.hpp; nothing when there is none.
+  [[nodiscard]] Carpet carpet(const std::string& run_id) const;
 
-// The carpet of a run as a shard keeps it, see records.hpp; nothing when there is none.
-[[nodiscard]] Carpet read_carpet(const std::filesystem::path& shard, const std::string& run_id);
+private:
+  std::unique_ptr<File> file_;
+};
 
 } // namespace boldmill::store

@@ -52,7 +52,7 @@ TEST(Figures, ComeBackAsTheyWereWritten) {
                              {}};
   write_shard(w.path, w.header, w.person, figures);
   for (const auto& [owner, expected] : figures.pictures) {
-    const auto found = read_figures(w.path, owner);
+    const auto found = ShardPictures(w.path).figures(owner);
     ASSERT_EQ(found.size(), expected.size());
     for (std::size_t f = 0; f < found.size(); ++f) {
       EXPECT_EQ(found[f].name, expected[f].name);
@@ -79,7 +79,7 @@ TEST(Figures, ComeBackAsTheyWereWritten) {
       EXPECT_EQ(found[f].tiles[1].left, 2);
     }
   }
-  EXPECT_TRUE(read_figures(w.path, "sub-none").empty());
+  EXPECT_TRUE(ShardPictures(w.path).figures("sub-none").empty());
 }
 
 TEST(Volumes, ComeBackAsTheyWereWritten) {
@@ -93,7 +93,7 @@ TEST(Volumes, ComeBackAsTheyWereWritten) {
   regions.grey.clear();
   for (int v = 0; v < 24; ++v) regions.region.push_back(100 * v);
   write_shard(w.path, w.header, w.person, ShardFigures{{}, {{kTemplateFigures, {grey, regions}}}});
-  const auto found = read_volumes(w.path, kTemplateFigures);
+  const auto found = ShardPictures(w.path).volumes(kTemplateFigures);
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(found[0].name, "t1w");
   EXPECT_EQ(found[0].space, "MNI");
@@ -103,7 +103,7 @@ TEST(Volumes, ComeBackAsTheyWereWritten) {
   EXPECT_TRUE(found[0].region.empty());
   EXPECT_EQ(found[1].name, "AAL ../x");
   EXPECT_EQ(found[1].region, regions.region);
-  EXPECT_TRUE(read_volumes(w.path, kAnatomyFigures).empty());
+  EXPECT_TRUE(ShardPictures(w.path).volumes(kAnatomyFigures).empty());
   grey.grey.pop_back();
   EXPECT_THROW(
       write_shard(w.path, w.header, w.person, ShardFigures{{}, {{kTemplateFigures, {grey}}}}),
@@ -116,10 +116,10 @@ TEST(Design, ComesBackAsItWasWritten) {
   EXPECT_TRUE(run.design.name.empty());
   run.design = {{"faces", "houses <b>"}, Eigen::MatrixXf::Random(run.n_volumes, 2)};
   write_shard(w.path, w.header, w.person);
-  const TaskDesign found = read_design(w.path, run.run_id);
+  const TaskDesign found = ShardPictures(w.path).design(run.run_id);
   EXPECT_EQ(found.name, run.design.name);
   EXPECT_EQ(found.values, run.design.values);
-  EXPECT_TRUE(read_design(w.path, "sub-none").name.empty());
+  EXPECT_TRUE(ShardPictures(w.path).design("sub-none").name.empty());
 }
 
 TEST(Figures, AWrongSizeIsRefusedAndLeavesNoFile) {
@@ -152,13 +152,13 @@ TEST(Figures, TheCarpetComesBack) {
   RunRecord& run = w.person.runs.front();
   run.carpet = {{-128, -40, 0, 127, 1, 2}, {5, -6}, {1, 2}, 4, 3};
   write_shard(w.path, w.header, w.person);
-  const Carpet found = read_carpet(w.path, run.run_id);
+  const Carpet found = ShardPictures(w.path).carpet(run.run_id);
   EXPECT_EQ(found.before, run.carpet.before);
   EXPECT_EQ(found.after, run.carpet.after);
   EXPECT_EQ(found.tissue, run.carpet.tissue);
   EXPECT_EQ(found.volumes_per_column, 4);
   EXPECT_EQ(found.volumes_per_column_after, 3);
-  EXPECT_TRUE(read_carpet(w.path, "sub-none").tissue.empty());
+  EXPECT_TRUE(ShardPictures(w.path).carpet("sub-none").tissue.empty());
 }
 
 } // namespace

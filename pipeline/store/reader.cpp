@@ -237,7 +237,7 @@ Eigen::MatrixXf CohortReader::error_correlation(std::size_t row) const {
   return Eigen::Map<const Eigen::MatrixXd>(values, n, n).transpose().cast<float>();
 }
 
-void CohortReader::read_run(RunRecord& run) const {
+void CohortReader::read_traces(RunRecord& run) const {
   const Hdf5Lock lock;
   const File& file = state_->file;
   const std::string id = safe_name(run.run_id);
@@ -254,12 +254,21 @@ void CohortReader::read_run(RunRecord& run) const {
     const std::string path = "/timeseries/" + safe_name(atlas.name) + "/" + id;
     if (!exists(file, path)) continue;
     ParcelSeries& series = run.series[atlas.name];
+    if (exists(file, path + "/coverage")) series.coverage = read_doubles(file, path + "/coverage");
+    if (exists(file, path + "/kept")) run.kept = read_uint8(file, path + "/kept");
+  }
+}
+
+void CohortReader::read_run(RunRecord& run) const {
+  const Hdf5Lock lock;
+  read_traces(run);
+  const File& file = state_->file;
+  for (auto& [name, series] : run.series) {
+    const std::string path = "/timeseries/" + safe_name(name) + "/" + safe_name(run.run_id);
     series.values = read_float_matrix(file, path + "/series");
     if (exists(file, path + "/denoised")) {
       series.denoised = read_float_matrix(file, path + "/denoised");
     }
-    if (exists(file, path + "/coverage")) series.coverage = read_doubles(file, path + "/coverage");
-    if (exists(file, path + "/kept")) run.kept = read_uint8(file, path + "/kept");
   }
 }
 

@@ -96,7 +96,9 @@ public:
   // edges. inputs, stages and resources are those of the whole file.
   [[nodiscard]] PersonRecord person(std::size_t row) const;
 
-  // A run's confounds, kept and series (by atlas) into `run` (from runs()); absent parts stay
+  // A run's confounds, kept and coverage of regions into `run` (from runs()), without the series.
+  void read_traces(RunRecord& run) const;
+  // All of a run: read_traces and series (by atlas) into `run` (from runs()); absent parts stay
   // empty.
   void read_run(RunRecord& run) const;
 

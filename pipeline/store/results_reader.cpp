@@ -1,4 +1,8 @@
 // What the cohort stages added, and connectivity.
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "pipeline/store/cohort_reader_state.hpp"
 #include "pipeline/store/read.hpp"
 #include "pipeline/store/reasons.hpp"
@@ -133,6 +137,7 @@ std::vector<NotDone> CohortReader::not_done() const {
 }
 
 std::vector<ConnectivityName> CohortReader::connectivity_names() const {
+  constexpr std::array<std::string_view, 4> kNotEdges{"edge", "edge_a", "edge_b", "n_volumes"};
   const Hdf5Lock lock;
   const File& file = state_->file;
   std::vector<ConnectivityName> names;
@@ -141,8 +146,9 @@ std::vector<ConnectivityName> CohortReader::connectivity_names() const {
     for (const std::string& atlas : subgroups(file, folder)) {
       const std::string group = folder + "/" + atlas;
       for (const std::string& kind : children(file, group)) {
+        if (std::find(kNotEdges.begin(), kNotEdges.end(), kind) != kNotEdges.end()) continue;
         const std::string path = group + "/" + kind;
-        if (shape_of(file, path).size() != 2) continue; // edge, edge_a, edge_b, n_volumes
+        if (shape_of(file, path).size() != 2) continue;
         names.push_back(
             {original_name(file, folder), original_name(file, group), original_name(file, path)});
       }
