@@ -4,9 +4,13 @@
 #include <cmath>
 
 #include "pipeline/graph/prediction.hpp"
+#include "stages/cohort/kernels/held_out_norms.hpp"
 
 namespace boldmill::graph {
 namespace {
+
+constexpr int kCalibrationFolds = 5;
+constexpr std::uint64_t kCalibrationSeed = 1;
 
 normative_model::Inputs inputs_of(const Norms& norms, const store::CohortReader& reader,
                                   const Eigen::MatrixXd& measures) {
@@ -47,6 +51,28 @@ void add_outputs(const normative_model::Outputs& out, store::GroupRecord& record
                                       {"row"}, to_integers(out.new_batch)));
 }
 
+// Of the reference people, from norms that they did not help to make.
+void add_calibration(const normative_model::Inputs& reference,
+                     const std::vector<Eigen::Index>& rows, Eigen::Index n_rows,
+                     const config::Config& config, store::CohortResults& results,
+                     store::GroupRecord& record, const Context& context) {
+  Eigen::MatrixXd z = Eigen::MatrixXd::Constant(n_rows, reference.x.cols(), std::nan(""));
+  try {
+    z(rows, Eigen::all) = cohort::held_out_z(reference, config.normative_model, kCalibrationFolds,
+                                             kCalibrationSeed, context);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
+    results.not_done.push_back({"norms/calibration", error.what()});
+    return;
+  }
+  record.settings.emplace_back("calibration_folds", std::to_string(kCalibrationFolds));
+  record.settings.emplace_back("calibration_seed", std::to_string(kCalibrationSeed));
+  record.arrays.push_back(array_of("z_held_out",
+                                   "z of the rows of in_reference from the norm of the people of "
+                                   "the other folds: what calibration is judged by",
+                                   {"row", "measure"}, z));
+}
+
 } // namespace
 
 void add_norms(const store::CohortReader& reader, const ComparableMeasures& comparable,
@@ -82,8 +108,7 @@ void add_norms(const store::CohortReader& reader, const ComparableMeasures& comp
     if (!all.batch.empty()) reference.batch.push_back(all.batch[static_cast<std::size_t>(row)]);
   }
   try {
-    normative_model::Params params = config.normative_model;
-    norms.model = normative_model::fit(reference, params, context);
+    norms.model = normative_model::fit(reference, config.normative_model, context);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::input) throw;
     return not_done(error.what());
@@ -92,6 +117,7 @@ void add_norms(const store::CohortReader& reader, const ComparableMeasures& comp
   results.learned.push_back(record);
   record.fitted_on = results.fitted_on;
   add_outputs(normative_model::apply(norms.model, all, context), record);
+  add_calibration(reference, rows, measures.rows(), config, results, record, context);
   std::vector<std::int32_t> in_reference(people.participant_id.size(), 0);
   for (const Eigen::Index row : rows) in_reference[static_cast<std::size_t>(row)] = 1;
   record.arrays.push_back(integers_of("in_reference", "1: the norm was learned from this row",

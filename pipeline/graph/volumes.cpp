@@ -250,7 +250,7 @@ private:
     bold_resampling::for_each_volume(inputs, context_, [&](int t, std::span<const float> values) {
       for (std::size_t n = 0; n < voxels.size(); ++n) {
         whole[voxels[n]] = std::isnan(values[n]) ? 0.0F : values[n];
-        leaves[n] |= std::isnan(values[n]) ? 1 : 0;
+        if (std::isnan(values[n])) leaves[n] = 1;
       }
       writer.append(whole);
       columns.add({t, 0, whole}, context_);

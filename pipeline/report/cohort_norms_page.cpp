@@ -1,6 +1,7 @@
 // Sites before and after harmonisation, and the norm beside those it was made from.
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "pipeline/report/pages.hpp"
 
@@ -82,6 +83,8 @@ std::string share_of(std::size_t n, std::size_t all) {
                   : number(100.0 * static_cast<double>(n) / static_cast<double>(all), "%.1f");
 }
 
+double below(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
+
 std::vector<int> histogram(const std::vector<double>& centiles) {
   std::vector<int> out(kBins, 0);
   for (const double c : centiles) {
@@ -131,6 +134,8 @@ void add_norms(Page& page, const Stored& stored) {
   const store::GroupRecord& group = *stored.norms;
   const auto& z = group.array("z").number;
   const auto& centile = group.array("centile").number;
+  const bool held_out = group.has("z_held_out"); // not in older files
+  const auto& reference_z = group.array(held_out ? "z_held_out" : "z").number;
   const auto& in_reference = group.array("in_reference").number;
   const auto& names = stored.cohort.header().measure;
   Table table("Norm of each measure", {{"measure", ""},
@@ -147,12 +152,14 @@ void add_norms(Page& page, const Stored& stored) {
     std::size_t far_own = 0, far_others = 0;
     double squares = 0.0;
     for (std::size_t row = 0; row < in_reference.size(); ++row) {
-      const double value = z.at(row * names.size() + m);
-      if (std::isnan(value)) continue;
       const bool is_own = in_reference[row] > 0.0;
+      const std::size_t i = row * names.size() + m;
+      const double value = is_own ? reference_z.at(i) : z.at(i);
+      if (std::isnan(value)) continue;
       (is_own ? own : others).push_back(value);
       (is_own ? far_own : far_others) += std::abs(value) > kFarZ ? 1 : 0;
-      (is_own ? all.reference : all.others).push_back(centile.at(row * names.size() + m));
+      (is_own ? all.reference : all.others)
+          .push_back(is_own && held_out ? below(value) : centile.at(i));
       squares += is_own ? value * value : 0.0;
     }
     if (own.empty()) continue;
@@ -177,10 +184,15 @@ void add_norms(Page& page, const Stored& stored) {
       std::to_string(count_flags(group, "age_outside")) +
       " sessions are outside the ages of the healthy people, " +
       std::to_string(count_flags(group, "new_site")) + " of a site without any.");
-  page.paragraph("The calibration is that of the people who made the norm (in sample), which "
-                 "flatters it; the other sessions hold patients, whose deviations are the finding, "
-                 "and later sessions of healthy people.",
-                 "lead");
+  page.paragraph(
+      (held_out ? "The calibration is out of sample: the healthy people were dealt into " +
+                      group.setting("calibration_folds") +
+                      " folds, evenly over sites, and each is scored by the norm of the others."
+                : "The calibration is that of the people who made the norm (in sample), which "
+                  "flatters it.") +
+          std::string(" The other sessions hold patients, whose deviations are the finding, and "
+                      "later sessions of healthy people."),
+      "lead");
   page.chart("norms",
              "Left: centiles of all measures together, of those who made the norm and of the "
              "other sessions; flat is calibrated. Right: share of sessions beyond z = 1.96, by "

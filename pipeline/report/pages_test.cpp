@@ -208,6 +208,35 @@ TEST(Pages, NormsStandBesideThoseWhoMadeThem) {
       holds(without_scripts(folder.bytes("sub-0005.html")), "No measure of this session has"));
 }
 
+// What those who made the norm are judged by is not their own z: -2.5 and 0.5, RMS sqrt(3.25).
+TEST(Pages, NormsAreCalibratedByThoseHeldOut) {
+  const store::TestFolder folder;
+  store::GroupRecord group{.path = "norms", .fitted_on = "whole_cohort"};
+  group.settings = {{"calibration_folds", "5"}};
+  const std::vector<std::string> axes{"row", "measure"};
+  std::vector<double> z(18, NAN), held_out(18, NAN);
+  z[0] = 1.0, z[3] = -1.0, z[9] = -3.0;
+  held_out[0] = -2.5, held_out[3] = 0.5;
+  group.arrays = {{.name = "z", .axes = axes, .number = z},
+                  {.name = "centile", .axes = axes, .number = z},
+                  {.name = "z_se", .axes = axes, .number = z},
+                  {.name = "expected", .axes = axes, .number = z},
+                  {.name = "z_held_out", .axes = axes, .number = held_out},
+                  {.name = "in_reference", .axes = {"row"}, .number = {1, 1, 0, 0, 0, 0}},
+                  {.name = "age_outside", .axes = {"row"}, .number = {0, 0, 0, 0, 0, 0}},
+                  {.name = "new_site", .axes = {"row"}, .number = {0, 0, 0, 0, 0, 0}}};
+  const store::CohortReader cohort(example_cohort(folder, 6, {group}));
+  (void)write_pages(folder.path(), cohort, {"0.1.0", "", "", {}});
+  const std::string html = without_scripts(folder.bytes("index.html"));
+  const std::string n = "</td><td class=\"n\">";
+  EXPECT_TRUE(holds(html, "<td>ic.D1D2" + n + "2" + n + "50.0" + n + "1.80" + n + "1" + n +
+                              "100.0" + n + "-3.00<"));
+  EXPECT_TRUE(holds(html, "dealt into 5 folds"));
+  EXPECT_FALSE(holds(html, "in sample"));
+  EXPECT_TRUE(holds(without_scripts(folder.bytes("sub-0001.html")), n + "-2.50<"));
+  EXPECT_FALSE(holds(without_scripts(folder.bytes("sub-0004.html")), "held out"));
+}
+
 TEST(Pages, EverythingFromOutsideIsEscaped) {
   const store::TestFolder folder;
   const store::CohortReader cohort(example_cohort(folder, 6));

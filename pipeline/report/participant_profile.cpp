@@ -116,11 +116,15 @@ void add_own_norms(Page& page, const Session& session) {
   if (!stored.norms) return page.absent(absent_reason(stored, "norms", "Norms"));
   const store::GroupRecord& group = *stored.norms;
   const auto& names = stored.cohort.header().measure;
-  Table table("Measures against the norm", {{"measure", ""},
-                                            {"z", "0 is the median of such healthy people"},
-                                            {"standard error of z", "of the norm alone"},
-                                            {"centile", "share of such healthy people below"},
-                                            {"expected", "their median, in the measure's unit"}});
+  const bool helped = at(group, "in_reference", session.row) > 0.0;
+  std::vector<Column> columns{{"measure", ""},
+                              {"z", "0 is the median of such healthy people"},
+                              {"standard error of z", "of the norm alone"},
+                              {"centile", "share of such healthy people below"},
+                              {"expected", "their median, in the measure's unit"}};
+  const bool held_out = helped && group.has("z_held_out");
+  if (held_out) columns.push_back({"z held out", "from a norm without this person"});
+  Table table("Measures against the norm", columns);
   Json points = Json::array();
   std::size_t n_far = 0;
   for (std::size_t m = 0; m < names.size(); ++m) {
@@ -128,8 +132,11 @@ void add_own_norms(Page& page, const Session& session) {
     const double z = at(group, "z", i), se = at(group, "z_se", i);
     if (std::isnan(z)) continue;
     n_far += std::abs(z) > kFarZ ? 1 : 0;
-    table.row({names[m], number(z), number(se), number(100.0 * at(group, "centile", i), "%.1f"),
-               number(at(group, "expected", i), "%.4g")});
+    std::vector<Cell> cells{names[m], number(z), number(se),
+                            number(100.0 * at(group, "centile", i), "%.1f"),
+                            number(at(group, "expected", i), "%.4g")};
+    if (held_out) cells.emplace_back(number(at(group, "z_held_out", i)));
+    table.row(cells);
     points.push_back({{"name", names[m]},
                       {"v", short_number(z)},
                       {"se", short_number(se)},
@@ -141,7 +148,7 @@ void add_own_norms(Page& page, const Session& session) {
                  " measures lie beyond 1.96 on either side; about " +
                  number(0.05 * static_cast<double>(points.size()), "%.1f") +
                  " would in a healthy person.");
-  if (at(group, "in_reference", session.row) > 0.0) {
+  if (helped) {
     page.paragraph("The norm was learned from this session too, which pulls it towards 0.");
   }
   if (at(group, "age_outside", session.row) > 0.0) {
@@ -172,8 +179,8 @@ void add_own_biotype(Page& page, const Session& session) {
   const auto named = [&group](double label) -> std::string {
     if (std::isnan(label) || label < 0.0) return "none";
     const auto c = static_cast<std::size_t>(label);
-    const bool named = group.has("profile_name") && c < group.array("profile_name").text.size();
-    const std::string name = named ? group.array("profile_name").text[c] : "";
+    const bool has_name = group.has("profile_name") && c < group.array("profile_name").text.size();
+    const std::string name = has_name ? group.array("profile_name").text[c] : "";
     return number(label, "%.0f") + (name.empty() ? "" : " (" + name + ")");
   };
   Table table("Biotype of this session", {{"what", ""}, {"value", ""}, {"meaning", ""}});

@@ -7,6 +7,8 @@
 #include <limits>
 
 #include "stages/cohort/kernels/calibration.hpp"
+#include "stages/cohort/kernels/folds.hpp"
+#include "stages/cohort/kernels/held_out_norms.hpp"
 #include "stages/core/random.hpp"
 
 namespace boldmill::normative_model {
@@ -63,6 +65,48 @@ TEST(NormativeModel, NewPeopleAreStandardNormal) {
   EXPECT_NEAR(apply(model, at, Context{}).centile.col(1).maxCoeff(), 0.9, 1e-9);
   at.x = out.expected;
   EXPECT_LT(apply(model, at, Context{}).z.cwiseAbs().maxCoeff(), 1e-9);
+}
+
+// 60 people bend a spline, six sites and a warp towards themselves; those held out do not.
+TEST(NormativeModel, HeldOutPeopleAreScoredByTheOthers) {
+  const Inputs all = people(60, kSeed);
+  const Params params;
+  const Eigen::MatrixXd z = cohort::held_out_z(all, params, 5, 3, Context{});
+  const Eigen::MatrixXd own = apply(fit(all, params, Context{}), all, Context{}).z;
+  const auto spread = [](const Eigen::MatrixXd& of) {
+    return std::sqrt(of.array().square().mean());
+  };
+  EXPECT_LT(spread(own), spread(z));
+  EXPECT_GT(spread(z), 1.0);
+  EXPECT_LT(spread(z), 1.5);
+
+  const cohort::Split split = cohort::k_fold(60, 5, all.batch, {}, 3);
+  const cohort::FoldRows rows = cohort::rows_of(split, 2);
+  const auto among = [&](const std::vector<Eigen::Index>& some) {
+    Inputs out = all;
+    out.x = all.x(some, Eigen::all);
+    out.covariates = all.covariates(some, Eigen::all);
+    out.batch.clear();
+    for (const Eigen::Index row : some)
+      out.batch.push_back(all.batch[static_cast<std::size_t>(row)]);
+    return out;
+  };
+  const Outputs expected =
+      apply(fit(among(rows.training), {.min_people = 24}, Context{}), among(rows.test), Context{});
+  ASSERT_FALSE(rows.test.empty());
+  for (std::size_t i = 0; i < rows.test.size(); ++i) {
+    EXPECT_EQ(z(rows.test[i], 0), expected.z(static_cast<Eigen::Index>(i), 0));
+  }
+
+  // What a held-out person's measure is changes nobody else of the fold; 30 people are enough.
+  Inputs other = all;
+  other.x(rows.test[0], 0) += 100.0;
+  const Eigen::MatrixXd changed = cohort::held_out_z(other, params, 5, 3, Context{});
+  EXPECT_EQ(changed(rows.test[1], 0), z(rows.test[1], 0));
+  EXPECT_NE(changed(rows.training[0], 0), z(rows.training[0], 0));
+  std::vector<Eigen::Index> first(30);
+  for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<Eigen::Index>(i);
+  EXPECT_TRUE(cohort::held_out_z(among(first), params, 5, 3, Context{}).allFinite());
 }
 
 TEST(NormativeModel, WithoutTheWarpSkewnessStays) {
