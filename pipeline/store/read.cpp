@@ -239,6 +239,31 @@ FlagMatrix read_flag_matrix(const File& file, const std::string& path) {
   return read_any_matrix<std::uint8_t>(file, path, H5T_NATIVE_UINT8);
 }
 
+void expect_rows(const File& file, const std::string& path, std::size_t found,
+                 std::size_t expected) {
+  if (found == expected) return;
+  file.fail(path,
+            "found " + std::to_string(found) + " values, expected " + std::to_string(expected));
+}
+
+void expect_shape(const File& file, const std::string& path, Eigen::Index found_rows,
+                  Eigen::Index found_columns, std::size_t rows, std::size_t columns) {
+  if (static_cast<std::size_t>(found_rows) == rows &&
+      static_cast<std::size_t>(found_columns) == columns) {
+    return;
+  }
+  file.fail(path, "found " + std::to_string(found_rows) + " x " + std::to_string(found_columns) +
+                      " values, expected " + std::to_string(rows) + " x " +
+                      std::to_string(columns));
+}
+
+Eigen::MatrixXd read_table(const File& file, const std::string& path, std::size_t rows,
+                           std::size_t columns) {
+  Eigen::MatrixXd values = read_matrix(file, path);
+  expect_shape(file, path, values.rows(), values.cols(), rows, columns);
+  return values;
+}
+
 std::vector<std::string> read_strings(const File& file, const std::string& path) {
   return strings_of(file, open_dataset(file, path).get(), path);
 }

@@ -36,6 +36,9 @@ namespace boldmill::store {
 [[nodiscard]] std::vector<std::int32_t> read_int32(const File& file, const std::string& path);
 [[nodiscard]] std::vector<std::int64_t> read_int64(const File& file, const std::string& path);
 [[nodiscard]] std::vector<std::uint8_t> read_uint8(const File& file, const std::string& path);
+// A matrix of this shape and no other.
+[[nodiscard]] Eigen::MatrixXd read_table(const File& file, const std::string& path,
+                                         std::size_t rows, std::size_t columns);
 [[nodiscard]] std::vector<std::string> read_strings(const File& file, const std::string& path);
 [[nodiscard]] std::vector<std::string> strings_of(const File& file, hid_t dataset,
                                                   const std::string& path);
@@ -58,5 +61,11 @@ read_columns(const File& file, const std::string& path);
                                       const std::string& name);
 [[nodiscard]] bool has_attribute(const File& file, const std::string& object,
                                  const std::string& name);
+
+// Whoever edits a file may leave parts that do not fit each other.
+void expect_rows(const File& file, const std::string& path, std::size_t found,
+                 std::size_t expected);
+void expect_shape(const File& file, const std::string& path, Eigen::Index found_rows,
+                  Eigen::Index found_columns, std::size_t rows, std::size_t columns);
 
 } // namespace boldmill::store

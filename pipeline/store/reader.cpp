@@ -15,13 +15,6 @@
 namespace boldmill::store {
 namespace {
 
-void expect_rows(const File& file, const std::string& path, std::size_t found,
-                 std::size_t expected) {
-  if (found == expected) return;
-  file.fail(path,
-            "found " + std::to_string(found) + " values, expected " + std::to_string(expected));
-}
-
 std::vector<std::string> texts(const File& file, const std::string& path, std::size_t n) {
   std::vector<std::string> values = read_strings(file, path);
   expect_rows(file, path, values.size(), n);
@@ -204,14 +197,17 @@ MeasuresTable CohortReader::measures() const {
   const Hdf5Lock lock;
   const File& file = state_->file;
   MeasuresTable out;
-  out.table = {read_matrix(file, "/circuits/measures"), read_matrix(file, "/circuits/measures_se"),
-               read_matrix(file, "/circuits/measures_coverage")};
+  const std::size_t n_measures = state_->header.measure.size();
+  const auto table = [&](const char* name) {
+    return read_table(file, std::string("/circuits/") + name, n_rows(), n_measures);
+  };
+  out.table = {table("measures"), table("measures_se"), table("measures_coverage")};
   if (exists(file, "/circuits/measures_dof")) {
-    out.dof = read_matrix(file, "/circuits/measures_dof");
-    out.half_difference = read_matrix(file, "/circuits/measures_half_difference");
+    out.dof = table("measures_dof");
+    out.half_difference = table("measures_half_difference");
   }
   out.source = texts(file, "/circuits/source", n_rows());
-  out.reason = read_reasons(file, "/circuits", "");
+  out.reason = read_reasons(file, "/circuits", "", n_rows(), n_measures);
   if (out.reason.size() != n_rows()) file.fail("/circuits/missing_reason", "dataset is missing");
   return out;
 }
@@ -245,6 +241,8 @@ void CohortReader::read_traces(RunRecord& run) const {
   if (exists(file, confounds)) {
     run.confound_names = read_strings(file, confounds + "/confound");
     run.confounds = read_matrix(file, confounds + "/values");
+    expect_rows(file, confounds + "/values", static_cast<std::size_t>(run.confounds.cols()),
+                run.confound_names.size());
     if (exists(file, confounds + "/kept")) run.kept = read_uint8(file, confounds + "/kept");
     if (exists(file, confounds + "/metadata")) {
       run.confound_metadata = read_scalar_text(file, confounds + "/metadata");
@@ -263,11 +261,19 @@ void CohortReader::read_run(RunRecord& run) const {
   const Hdf5Lock lock;
   read_traces(run);
   const File& file = state_->file;
-  for (auto& [name, series] : run.series) {
-    const std::string path = "/timeseries/" + safe_name(name) + "/" + safe_name(run.run_id);
+  for (const AtlasRecord& atlas : state_->header.atlases) {
+    const auto found = run.series.find(atlas.name);
+    if (found == run.series.end()) continue;
+    ParcelSeries& series = found->second;
+    const std::string path = "/timeseries/" + safe_name(atlas.name) + "/" + safe_name(run.run_id);
     series.values = read_float_matrix(file, path + "/series");
+    const auto n_volumes = static_cast<std::size_t>(series.values.rows());
+    expect_shape(file, path + "/series", series.values.rows(), series.values.cols(), n_volumes,
+                 atlas.label.size());
     if (exists(file, path + "/denoised")) {
       series.denoised = read_float_matrix(file, path + "/denoised");
+      expect_shape(file, path + "/denoised", series.denoised.rows(), series.denoised.cols(),
+                   n_volumes, atlas.label.size());
     }
   }
 }

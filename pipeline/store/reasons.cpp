@@ -31,11 +31,13 @@ void write_reasons(const Group& group, const std::string& prefix, const Dimensio
               {{"long_name", "position along dimension " + dimension + ", 0 when present"}});
 }
 
-Reasons read_reasons(const File& file, const std::string& group, const std::string& prefix) {
+Reasons read_reasons(const File& file, const std::string& group, const std::string& prefix,
+                     std::size_t rows, std::size_t columns) {
   const std::string path = group + "/" + prefix + "missing_reason";
   if (!exists(file, path)) return {};
   const std::vector<std::string> texts = read_strings(file, group + "/" + prefix + "reason_text");
   const Eigen::MatrixXi code = read_int_matrix(file, path);
+  expect_shape(file, path, code.rows(), code.cols(), rows, columns);
   Reasons out(static_cast<std::size_t>(code.rows()),
               std::vector<std::string>(static_cast<std::size_t>(code.cols())));
   for (Eigen::Index r = 0; r < code.rows(); ++r) {

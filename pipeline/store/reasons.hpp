@@ -15,8 +15,9 @@ using Reasons = std::vector<std::vector<std::string>>; // rows x columns, "" whe
 void write_reasons(const Group& group, const std::string& prefix, const Dimensions& dimensions,
                    const Reasons& reasons);
 
-// Empty when the file holds none.
+// Empty when the file holds none; otherwise rows x columns or Error{input}.
 [[nodiscard]] Reasons read_reasons(const File& file, const std::string& group,
-                                   const std::string& prefix);
+                                   const std::string& prefix, std::size_t rows,
+                                   std::size_t columns);
 
 } // namespace boldmill::store

@@ -90,6 +90,7 @@ std::vector<RegionalTable> CohortReader::regional() const {
           table.values = Eigen::Map<const Eigen::VectorXd>(
               column.data(), static_cast<Eigen::Index>(column.size()));
         }
+        expect_rows(file, path, static_cast<std::size_t>(table.values.rows()), n_rows());
         tables.push_back(std::move(table));
       }
     }

@@ -16,15 +16,20 @@ std::string connectivity_path(const ConnectivityName& name) {
          safe_name(name.kind);
 }
 
-std::optional<ScoreTable> read_score_table(const File& file, const std::string& name) {
+std::optional<ScoreTable> read_score_table(const File& file, const std::string& name,
+                                           std::size_t rows, std::size_t columns) {
   const std::string path = "/circuits/" + name;
   if (!exists(file, path)) return std::nullopt;
+  const auto read = [&](const std::string& ending) -> Eigen::MatrixXd {
+    if (!exists(file, path + ending)) return {};
+    return read_table(file, path + ending, rows, columns);
+  };
   ScoreTable table;
-  table.value = read_matrix(file, path);
-  if (exists(file, path + "_se")) table.se = read_matrix(file, path + "_se");
-  if (exists(file, path + "_coverage")) table.coverage = read_matrix(file, path + "_coverage");
-  if (exists(file, path + "_se_run")) table.se_run = read_matrix(file, path + "_se_run");
-  table.reason = read_reasons(file, "/circuits", name + "_");
+  table.value = read("");
+  table.se = read("_se");
+  table.coverage = read("_coverage");
+  table.se_run = read("_se_run");
+  table.reason = read_reasons(file, "/circuits", name + "_", rows, columns);
   return table;
 }
 
@@ -84,12 +89,12 @@ PredictionRecord read_prediction(const File& file, const std::string& path) {
 
 std::optional<ScoreTable> CohortReader::features() const {
   const Hdf5Lock lock;
-  return read_score_table(state_->file, "features");
+  return read_score_table(state_->file, "features", n_rows(), state_->header.feature.size());
 }
 
 std::optional<ScoreTable> CohortReader::scores() const {
   const Hdf5Lock lock;
-  return read_score_table(state_->file, "scores");
+  return read_score_table(state_->file, "scores", n_rows(), state_->header.score.size());
 }
 
 std::optional<ReferenceRecord> CohortReader::reference() const {
@@ -180,7 +185,10 @@ Eigen::MatrixXd CohortReader::connectivity_rows(const ConnectivityName& name, st
 std::vector<std::int32_t> CohortReader::connectivity_n_volumes(const ConnectivityName& name) const {
   const Hdf5Lock lock;
   const std::string path = connectivity_path(name);
-  return read_int32(state_->file, path.substr(0, path.rfind('/')) + "/n_volumes");
+  const std::string counts = path.substr(0, path.rfind('/')) + "/n_volumes";
+  std::vector<std::int32_t> n_volumes = read_int32(state_->file, counts);
+  expect_rows(state_->file, counts, n_volumes.size(), n_rows());
+  return n_volumes;
 }
 
 } // namespace boldmill::store

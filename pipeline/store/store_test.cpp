@@ -1,5 +1,6 @@
 // Shards: written, read back, refused.
 #include <gtest/gtest.h>
+#include <hdf5.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -175,6 +176,36 @@ TEST(Shard, DamagedFilesAreInputErrorsThatNameTheFile) {
     const std::string message =
         error_message([&] { (void)read_shard(folder.path() / name); }, ErrorKind::input);
     EXPECT_NE(message.find(name), std::string::npos) << message;
+  }
+}
+
+// Somebody edited the file, its seal is gone: parts of another shape are not read beyond their end.
+TEST(Shard, PartsThatDoNotFitEachOtherAreInputErrors) {
+  for (const char* name : {"/circuits/measures", "/circuits/measures_se", "/circuits/measures_dof",
+                           "/circuits/measures_half_difference", "/circuits/measures_coverage",
+                           "/circuits/missing_reason", "/connectivity/rest/circuits/n_volumes"}) {
+    const TestFolder folder;
+    const CohortHeader header = example::header();
+    const auto path = folder.path() / "a.h5";
+    write_shard(path, header, example::person(1, header));
+    const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    ASSERT_GE(file, 0);
+    ASSERT_GE(H5Ldelete(file, name, H5P_DEFAULT), 0) << name;
+    const std::array<hsize_t, 2> shape{2, 1};
+    const hid_t space = H5Screate_simple(2, shape.data(), nullptr);
+    const hid_t edited =
+        H5Dcreate2(file, name, H5T_NATIVE_INT32, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    ASSERT_GE(edited, 0) << name;
+    H5Dclose(edited);
+    H5Sclose(space);
+    H5Fclose(file);
+    try {
+      (void)read_shard(path);
+      ADD_FAILURE() << name << " was read";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::input) << name;
+      EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+    }
   }
 }
 

@@ -8,7 +8,7 @@ namespace boldmill::fuzz {
 std::vector<std::string> seeds() {
   const std::filesystem::path configs = BOLDMILL_SOURCE_DIR "/configs";
   std::vector<std::string> all{
-      "c{\"input\": {\"rest_tasks\": [\"rest\"]}, // comment\n \"glm\": {\"noise\": \"auto\"}}",
+      "c{\"input\": {\"rest_tasks\": [\"rest\"]}, // comment\n \"glm\": {\"noise\": \"ar1\"}}",
       "c{\"tasks\": {\"gng\": {\"labels\": [\"stroop\"], \"column\": \"c\", \"conditions\": "
       "{\"go\": [\"con*\"]}}}}",
       "c{\"prediction\": {\"alphas\": [0, 0.5, 1e0], \"n_folds\": 5}, \"cohort\": {\"targets\": "

@@ -8,7 +8,7 @@ std::vector<std::string> seeds() {
   std::vector<std::string> all;
   Volume volume;
   volume.grid.shape = {3, 4, 5};
-  volume.data.assign(60, 1.5F);
+  volume.data.assign(60, 2.0F);
   Series series;
   series.grid = volume.grid;
   series.n_volumes = 3;

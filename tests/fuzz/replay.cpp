@@ -1,6 +1,7 @@
 // fuzz_<reader> [--seeds DIR] [N] [FILE ...]: the seeds, N mutations of them (default 1000, the
 // same on every machine), and the files. With --seeds only writes the seeds, as a corpus for
-// libFuzzer. Code 1 when one took longer than a second or the memory went beyond 256 MB.
+// libFuzzer. Code 1 when the first seed is refused, one took longer than a second or the memory
+// went beyond 256 MB.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -88,8 +89,14 @@ int main(int argc, char** argv) {
   const long n = argc > 1 ? std::atol(argv[1]) : 1000;
   double slowest = 0.0;
   long n_accepted = 0;
-  for (const std::string& seed : seeds)
-    slowest = std::max(slowest, seconds(bytes_of(seed), n_accepted));
+  for (std::size_t s = 0; s < seeds.size(); ++s) {
+    const long before = n_accepted;
+    slowest = std::max(slowest, seconds(bytes_of(seeds[s]), n_accepted));
+    if (s == 0 && n_accepted == before) { // mutations of it would meet the first check alone
+      std::printf("the first seed is refused, expected one that is read to its end\n");
+      return 1;
+    }
+  }
   for (int i = 2; i < argc; ++i) {
     slowest = std::max(slowest, seconds(bytes_of(boldmill::fuzz::file_bytes(argv[i])), n_accepted));
   }

@@ -13,7 +13,7 @@ std::vector<std::string> seeds() {
           "eonset\tduration\ttrial_type\tresponse_time\n0.0\t1.5\tgo\t0.31\n2.5\t1.5\tnogo\tn/a\n",
           "s{\"RepetitionTime\": 2.0, \"SliceTiming\": [0, 1, 0.5, 1.5], \"EchoTime\": 0.03, "
           "\"IntendedFor\": [\"bids::sub-01/func/x.nii.gz\"], \"B0FieldIdentifier\": \"a\"}",
-          "s{\"RepetitionTime\": \"2\", \"PhaseEncodingDirection\": \"j-\"}"};
+          "s{\"RepetitionTime\": 2, \"PhaseEncodingDirection\": \"j-\"}"};
 }
 
 void execute(std::span<const std::uint8_t> bytes) {
