@@ -33,7 +33,7 @@ Json parse_json(const std::string& text, const std::string& source) {
   };
   try {
     return Json::parse(text, check_depth, true, true);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {
     throw Error(ErrorKind::usage, source + ": not valid JSON: " + error.what());
   }
 }

@@ -175,7 +175,7 @@ taxonomy::Taxonomy parse_taxonomy(std::string_view json, const std::string& sour
   Json root;
   try {
     root = Json::parse(json, nullptr, true, true);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {
     refuse(source, {error.what()});
   }
   taxonomy::Taxonomy out;

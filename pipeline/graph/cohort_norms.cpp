@@ -52,7 +52,7 @@ void add_outputs(const normative_model::Outputs& out, store::GroupRecord& record
 }
 
 // Of the reference people, from norms that they did not help to make.
-void add_calibration(const normative_model::Inputs& reference,
+void add_calibration(const normative_model::Model& model, const normative_model::Inputs& reference,
                      const std::vector<Eigen::Index>& rows, Eigen::Index n_rows,
                      const config::Config& config, store::CohortResults& results,
                      store::GroupRecord& record, const Context& context) {
@@ -64,6 +64,10 @@ void add_calibration(const normative_model::Inputs& reference,
     if (error.kind() != ErrorKind::input) throw;
     results.not_done.push_back({"norms/calibration", error.what()});
     return;
+  }
+  for (std::size_t m = 0; m < model.measures.size(); ++m) { // only norms that there are
+    if (model.measures[m].scale == 0.0)
+      z.col(static_cast<Eigen::Index>(m)).setConstant(std::nan(""));
   }
   record.settings.emplace_back("calibration_folds", std::to_string(kCalibrationFolds));
   record.settings.emplace_back("calibration_seed", std::to_string(kCalibrationSeed));
@@ -117,7 +121,7 @@ void add_norms(const store::CohortReader& reader, const ComparableMeasures& comp
   results.learned.push_back(record);
   record.fitted_on = results.fitted_on;
   add_outputs(normative_model::apply(norms.model, all, context), record);
-  add_calibration(reference, rows, measures.rows(), config, results, record, context);
+  add_calibration(norms.model, reference, rows, measures.rows(), config, results, record, context);
   std::vector<std::int32_t> in_reference(people.participant_id.size(), 0);
   for (const Eigen::Index row : rows) in_reference[static_cast<std::size_t>(row)] = 1;
   record.arrays.push_back(integers_of("in_reference", "1: the norm was learned from this row",

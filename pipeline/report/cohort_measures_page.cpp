@@ -155,7 +155,16 @@ void add_motion_and_connectivity(Page& page, const Stored& stored) {
                      "on 0 and flat over "
                      "distance when denoising has removed what motion does.");
   const auto records = stored.cohort.qc_fc();
-  if (records.empty()) page.absent("Not stored: it takes connectivity of ten people or more.");
+  if (records.empty()) {
+    std::string why;
+    for (const auto& item : stored.not_done) {
+      if (!item.analysis.starts_with("qc_fc")) continue;
+      why += (why.empty() ? "" : "; ") + item.analysis.substr(item.analysis.find('/') + 1) + ": " +
+             item.reason;
+    }
+    page.absent("Not done: " +
+                (why.empty() ? "it takes connectivity of ten people or more." : why + "."));
+  }
   for (const auto& record : records) {
     page.heading(record.source + ", " + record.atlas + ", " + record.kind + ", " +
                  std::to_string(record.n_people) + " people");

@@ -29,10 +29,13 @@ std::string chain_text(const Json& c, const store::CohortReader& cohort) {
   const auto v = [&c](const char* section, const char* key) { return value(c, section, key); };
   std::string text;
   if (cohort.has_completed()) {
+    const std::string what = cohort.group("biotypes")
+                                 ? "For biotypes, missing measures were "
+                                 : "In the completed table (no biotypes were looked for), missing "
+                                   "measures were ";
     text += v("cohort", "imputation") == "median"
-                ? "For biotypes, missing measures were replaced by the median of all people. "
-                : "For biotypes, missing measures were filled " +
-                      v("chained_imputation", "imputations") +
+                ? what + "replaced by the median of all people. "
+                : what + "filled " + v("chained_imputation", "imputations") +
                       " times by chained equations with predictive mean matching (" +
                       v("chained_imputation", "donors") + " donors, " +
                       v("chained_imputation", "iterations") +

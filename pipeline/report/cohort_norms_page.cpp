@@ -179,8 +179,10 @@ void add_norms(Page& page, const Stored& stored) {
   page.paragraph(
       std::to_string(count_flags(group, "in_reference")) + " healthy people made the norm; " +
       share_of(all.far_reference, all.reference.size()) +
-      " % of their values lie beyond z = 1.96 (5 % when calibrated), of other sessions " +
-      share_of(all.far_others, all.others.size()) + " %. " +
+      " % of their values lie beyond z = 1.96 (5 % when calibrated)" +
+      (all.others.empty()
+           ? ". "
+           : ", of other sessions " + share_of(all.far_others, all.others.size()) + " %. ") +
       std::to_string(count_flags(group, "age_outside")) +
       " sessions are outside the ages of the healthy people, " +
       std::to_string(count_flags(group, "new_site")) + " of a site without any.");

@@ -124,6 +124,17 @@ std::string slice_timing_text(const store::CohortReader& cohort) {
          "otherwise). ";
 }
 
+// Runs whose note says that the white-matter edge was of no use.
+std::string without_edge_text(const store::CohortReader& cohort) {
+  std::size_t n = 0;
+  for (const store::RunRecord& run : cohort.runs().run) {
+    if (run.reason.find("not by the white-matter edge") != std::string::npos) ++n;
+  }
+  if (n == 0) return "";
+  return "; in " + std::to_string(n) + (n == 1 ? " run" : " runs") +
+         " mutual information alone, for the reason in the note of the run";
+}
+
 bool has_stage(const std::vector<store::StageRecord>& stages, const char* name) {
   return std::any_of(stages.begin(), stages.end(),
                      [&](const store::StageRecord& stage) { return stage.name == name; });
@@ -157,8 +168,9 @@ std::string preprocessing_text(const store::CohortReader& cohort, const Json& c)
        "reference was made, rigid head motion was "
     << "estimated on the raw series, and the reference was aligned to the T1w ("
     << v("coregistration", "degrees_of_freedom")
-    << " degrees of freedom; mutual information, then the white-matter edge). "
-    << echoes_text(cohort) << slice_timing_text(cohort) << distortion_text(cohort)
+    << " degrees of freedom; mutual information, then the white-matter edge"
+    << without_edge_text(cohort) << "). " << echoes_text(cohort) << slice_timing_text(cohort)
+    << distortion_text(cohort)
     << "All transforms were applied in one "
        "cubic B-spline interpolation to a "
     << v("target", "spacing_mm") << " mm grid in the space of the template ("

@@ -71,7 +71,8 @@ void add_summary(Page& page, const std::vector<Session>& sessions) {
 // The run's numbers beside those of its task in the cohort.
 Table numbers_table(const Stored& stored, const Runs& runs) {
   std::vector<Column> columns{{"number", ""}, {"unit", ""}};
-  for (const auto* run : runs) columns.push_back({run->run_id, ""});
+  // The heading above names a lone run; its id would push the numbers off a phone.
+  for (const auto* run : runs) columns.push_back({runs.size() == 1 ? "value" : run->run_id, ""});
   columns.push_back(
       {"cohort, same task", "median and quartiles over the runs of the first run's task"});
   columns.push_back({"better is", ""});

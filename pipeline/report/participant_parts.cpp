@@ -69,7 +69,6 @@ void add_traces(Page& page, const store::RunRecord& run) {
   page.chart("traces", caption, data, &ranges);
 }
 
-// Pearson's r of the confounds people look at, over volumes where both are there.
 // Hundredths of a correlation from -1 to 1 as 0 to 200; NaN is kMissing.
 constexpr std::uint8_t kMissing = 201;
 
@@ -115,6 +114,7 @@ void add_square(Page& page, const std::string& caption, const std::vector<std::s
              png_data_uri(png_palette(pixels, side, side, palette)));
 }
 
+// Pearson's r of the confounds people look at, over volumes where both are there.
 void add_confound_correlation(Page& page, const store::RunRecord& run) {
   std::vector<Eigen::Index> columns;
   std::vector<std::string> names;
@@ -124,7 +124,7 @@ void add_confound_correlation(Page& page, const store::RunRecord& run) {
     const auto found = std::find(run.confound_names.begin(), run.confound_names.end(), name);
     if (found == run.confound_names.end()) continue;
     columns.push_back(found - run.confound_names.begin());
-    names.emplace_back(name);
+    names.emplace_back(std::string_view(name) == "framewise_displacement" ? "FD" : name);
   }
   if (names.size() < 3 || run.confounds.rows() < 10) return;
   const auto side = static_cast<Eigen::Index>(names.size());
@@ -238,9 +238,17 @@ void add_pictures(Page& page, const Session& session, const std::string& owner) 
 
 void add_run(Page& page, const Session& session, const store::RunRecord& stored_run) {
   store::RunRecord run = stored_run;
-  session.stored->cohort.read_traces(run);
+  std::string unreadable;
+  try {
+    session.stored->cohort.read_traces(run);
+  } catch (const Error& error) { // one run's; the pages of all others go on
+    if (error.kind() != ErrorKind::input) throw;
+    run = stored_run;
+    unreadable = "Confounds and coverage of this run cannot be read; see `boldmill validate`.";
+  }
   page.markup("<div id=\"run-" + bids::safe_component(run.run_id) + "\">");
   page.heading(run.run_id);
+  if (!unreadable.empty()) page.absent(unreadable);
   if (run.status == "ok") {
     page.paragraph("ok" + (run.reason.empty() ? "" : ". Note: " + run.reason + "."));
   } else {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "pipeline/store/read.hpp"
+#include "pipeline/store/shard.hpp"
 
 namespace boldmill::store {
 namespace {
@@ -70,6 +71,10 @@ bool same_storage(hid_t a, hid_t b, std::size_t rank) {
   if (H5Pget_layout(first.get()) != H5D_CHUNKED || H5Pget_nfilters(first.get()) != n_filters) {
     return false;
   }
+  H5D_fill_value_t fill_a{}, fill_b{}; // of chunks that were never written
+  H5Pfill_value_defined(first.get(), &fill_a);
+  H5Pfill_value_defined(second.get(), &fill_b);
+  if (fill_a != fill_b) return false;
   for (int i = 0; i < n_filters; ++i) {
     const auto filter = [&](hid_t properties) {
       unsigned flags = 0, config = 0;
@@ -91,27 +96,8 @@ struct ChunkCopy {
   const std::string& path;
   hid_t from, to;
   std::vector<hsize_t> shape, chunk;
-  std::size_t item_bytes;
-
-  // A chunk that nothing else vouches for must be one that its filters can read.
-  void unpack(const std::vector<hsize_t>& offset) const {
-    std::vector<hsize_t> count(shape.size());
-    hsize_t n = 1;
-    for (std::size_t d = 0; d < shape.size(); ++d) {
-      count[d] = std::min(chunk[d], shape[d] - offset[d]);
-      n *= count[d];
-    }
-    const Handle type(H5Dget_type(from));
-    const Handle space(H5Dget_space(from));
-    H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, offset.data(), nullptr, count.data(), nullptr);
-    const Handle memory(H5Screate_simple(1, &n, nullptr));
-    std::vector<char> plain(n * item_bytes);
-    source.check(H5Dread(from, type.get(), memory.get(), space.get(), H5P_DEFAULT, plain.data()),
-                 path, "cannot be read");
-  }
 
   void one(const std::vector<hsize_t>& offset) const {
-    if (!source.sealed()) unpack(offset);
     hsize_t packed_bytes = 0;
     source.check(H5Dget_chunk_storage_size(from, offset.data(), &packed_bytes), path, "no chunk");
     if (packed_bytes == 0) return; // never written: fill values on both sides
@@ -148,7 +134,7 @@ void copy_numbers(const File& source, hid_t from, const std::string& path, const
   if (n == 0) return;
   const std::vector<hsize_t> chunk = chunk_shape(shape, item_bytes);
   if (!chunk.empty() && same_storage(from, to.id(), shape.size())) {
-    ChunkCopy{source, destination, path, from, to.id(), shape, chunk, item_bytes}.all();
+    ChunkCopy{source, destination, path, from, to.id(), shape, chunk}.all();
     return;
   }
   std::vector<char> values(n * item_bytes);
@@ -205,16 +191,23 @@ void copy_group(const File& source, const std::string& path, const Group& destin
   std::map<std::string, Dimension> dimensions;
   for (const Member& member : members) {
     if (!member.is_scale) continue;
-    if (member.shape.size() != 1) source.fail(member.path, "scale without one dimension");
+    if (member.shape.size() != 1 || safe_name(member.name) != member.name) {
+      source.fail(member.path, "not a scale of one dimension with a plain name");
+    }
     copy_member(source, member, {{member.name, member.shape[0], nullptr}}, destination);
     dimensions[member.name] = destination.make_scale(member.name, member.shape[0]);
   }
   for (const Member& member : members) {
     if (member.is_scale) continue;
     Dimensions axes;
-    for (const std::string& name : member.dimensions) {
-      const auto known = dimensions.find(name);
+    for (std::size_t d = 0; d < member.shape.size(); ++d) {
+      const auto known = dimensions.find(member.dimensions.at(d));
       if (known == dimensions.end()) source.fail(member.path, "dimension without a scale");
+      if (known->second.size != member.shape[d]) {
+        source.fail(member.path, "found " + std::to_string(member.shape[d]) + " values along " +
+                                     known->first + ", expected " +
+                                     std::to_string(known->second.size));
+      }
       axes.push_back(known->second);
     }
     copy_member(source, member, axes, destination);

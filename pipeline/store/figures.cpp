@@ -298,7 +298,7 @@ Carpet ShardPictures::carpet(const std::string& run_id) const {
     if (found.tissue.empty() || bytes.size() % found.tissue.size() != 0) {
       file.fail(path + name, "found bytes beyond whole rows, expected a row per voxel");
     }
-    volumes = static_cast<int>(number_attribute(file, path + name, "volumes_per_column"));
+    volumes = whole_attribute(file, path + name, "volumes_per_column");
   };
   read("/before", found.before, found.volumes_per_column);
   read("/after", found.after, found.volumes_per_column_after);

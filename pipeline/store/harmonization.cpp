@@ -1,6 +1,7 @@
 #include "pipeline/store/harmonization.hpp"
 
 #include "pipeline/store/netcdf.hpp"
+#include "pipeline/store/numbers.hpp"
 #include "pipeline/store/read.hpp"
 #include "pipeline/store/seal.hpp"
 #include "pipeline/store/self_contained.hpp"
@@ -93,12 +94,12 @@ HarmonizationRecord read_harmonization(const std::filesystem::path& path) {
   }
   const double version = number_attribute(file, "/", "format_version");
   if (version != kVersion) {
-    file.fail("/@format_version", "found " + std::to_string(static_cast<int>(version)) +
-                                      ", expected " + std::to_string(kVersion));
+    file.fail("/@format_version",
+              "found " + as_text({version}).front() + ", expected " + std::to_string(kVersion));
   }
   HarmonizationRecord out;
   out.stage = text_attribute(file, "/", "stage");
-  out.stage_version = static_cast<std::int32_t>(number_attribute(file, "/", "stage_version"));
+  out.stage_version = whole_attribute(file, "/", "stage_version");
   out.created_by = text_attribute(file, "/", "created_by");
   out.batch_column = text_attribute(file, "/", "batch_column");
   out.reference = text_attribute(file, "/", "reference_batch");

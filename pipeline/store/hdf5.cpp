@@ -63,7 +63,7 @@ Hdf5Lock::~Hdf5Lock() { H5Eset_auto2(H5E_DEFAULT, print_, print_data_); }
 
 File::File(std::filesystem::path path, Mode mode)
     : path_(std::move(path)), writing_(mode != Mode::read), disk_(std::make_unique<DiskState>()) {
-  if (!writing_) sealed_ = check_seal(path_);
+  if (!writing_) check_seal(path_);
   const Handle access(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
   H5Pset_libver_bounds(access.get(), H5F_LIBVER_V18, H5F_LIBVER_V18);

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -66,8 +67,8 @@ public:
   [[nodiscard]] hid_t id() const { return id_; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] bool writing() const { return writing_; }
-  // Opened for reading, and every byte is what was published.
-  [[nodiscard]] bool sealed() const { return sealed_; }
+  // Whether this is the first time that `path` is asked about.
+  [[nodiscard]] bool is_new(const std::string& path) const { return seen_.insert(path).second; }
 
   // disk when a write failed, input when reading, internal otherwise; names file and object.
   [[noreturn]] void fail(const std::string& object, const std::string& what) const;
@@ -77,7 +78,8 @@ public:
 
 private:
   std::filesystem::path path_;
-  bool writing_ = false, sealed_ = false;
+  bool writing_ = false;
+  mutable std::set<std::string> seen_;
   std::unique_ptr<DiskState> disk_;
   hid_t id_ = -1;
 };

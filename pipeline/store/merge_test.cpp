@@ -1,9 +1,13 @@
 // Merging, adding the cohort's results, reading them, comparing files.
 #include <gtest/gtest.h>
+#include <hdf5.h>
+#include <hdf5_hl.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <thread>
 
 #include "pipeline/store/compare.hpp"
@@ -127,6 +131,69 @@ TEST(Merge, ErrorCorrelationsAreReadFromEveryBlockInAnyOrder) {
     EXPECT_EQ(example::person(i, header).participant_id, people.participant_id[row]);
   }
   EXPECT_THROW((void)cohort.error_correlation(kPeople), Error);
+}
+
+// In place of a run's coverage a dataset over `n` of its 5 regions: whole ones hold them in one
+// piece; otherwise in a chunk with this content, past its filters where `mask` says so.
+void edit_coverage(const fs::path& shard, const std::string& run, hsize_t n,
+                   const std::vector<unsigned char>& chunk = {}, std::uint32_t mask = 0) {
+  const hid_t file = H5Fopen(shard.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+  ASSERT_GE(file, 0);
+  const std::string folder = "/timeseries/circuits/" + run;
+  ASSERT_GE(H5Ldelete(file, (folder + "/coverage").c_str(), H5P_DEFAULT), 0);
+  const hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
+  if (!chunk.empty()) {
+    H5Pset_chunk(properties, 1, &n);
+    H5Pset_deflate(properties, 1);
+  }
+  const hid_t space = H5Screate_simple(1, &n, nullptr);
+  const hid_t dataset = H5Dcreate2(file, (folder + "/coverage").c_str(), H5T_IEEE_F64LE, space,
+                                   H5P_DEFAULT, properties, H5P_DEFAULT);
+  const hid_t region = H5Dopen2(file, (folder + "/region").c_str(), H5P_DEFAULT);
+  ASSERT_GE(H5DSattach_scale(dataset, region, 0), 0);
+  const hsize_t first = 0;
+  if (!chunk.empty()) {
+    ASSERT_GE(H5Dwrite_chunk(dataset, H5P_DEFAULT, mask, &first, chunk.size(), chunk.data()), 0);
+  }
+  H5Dclose(region);
+  H5Dclose(dataset);
+  H5Sclose(space);
+  H5Pclose(properties);
+  H5Fclose(file);
+}
+
+// HDF5 1.10 reads beyond the end of a chunk that unpacks to too little; a scale may be longer than
+// what lies along it. Neither may bring other memory into the cohort.
+TEST(Merge, PartsThatHoldLessThanTheirShapeAreRefused) {
+  const std::vector<unsigned char> of_nothing{0x78, 0x9c, 0x03, 0, 0, 0, 0, 1}; // zlib, 0 bytes
+  const std::vector<std::function<void(const fs::path&, const std::string&)>> edits{
+      [](const fs::path& shard, const std::string& run) { edit_coverage(shard, run, 1); },
+      [&](const fs::path& shard, const std::string& run) {
+        edit_coverage(shard, run, 5, of_nothing);
+      },
+      [](const fs::path& shard, const std::string& run) {
+        edit_coverage(shard, run, 5, std::vector<unsigned char>(8, 7), 1);
+      },
+      [](const fs::path& shard, const std::string& run) {
+        edit_coverage(shard, run, 5, std::vector<unsigned char>(40, 7)); // no zlib stream
+      }};
+  for (const auto& edit : edits) {
+    const TestFolder folder;
+    const CohortHeader header = example::header();
+    const PersonRecord person = example::person(1, header);
+    const fs::path shard = folder.path() / "a.h5";
+    write_shard(shard, header, person);
+    edit(shard, person.runs.front().run_id);
+    const fs::path out = folder.path() / "cohort.part";
+    try {
+      (void)merge_shards({shard}, out, {"merge", {}}, {});
+      ADD_FAILURE() << "merged";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::dataset) << error.what();
+      EXPECT_NE(std::string(error.what()).find("/coverage"), std::string::npos) << error.what();
+    }
+    EXPECT_FALSE(fs::exists(out));
+  }
 }
 
 TEST(Merge, OrderOfShardsDoesNotMatterAndBytesAreTheSame) {

@@ -152,7 +152,7 @@ ModelRecord read_model(const std::filesystem::path& path) {
     file.fail("/@format", std::string("not a file of format ") + kFormat +
                               ": the group level writes one as model.h5");
   }
-  const int version = static_cast<int>(number_attribute(file, "/", "format_version"));
+  const int version = whole_attribute(file, "/", "format_version");
   if (version < kOldestVersion || version > kVersion) {
     file.fail("/@format_version", "found " + std::to_string(version) + ", expected " +
                                       std::to_string(kOldestVersion) + " to " +

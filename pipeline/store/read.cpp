@@ -1,8 +1,11 @@
 #include "pipeline/store/read.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "pipeline/store/netcdf.hpp"
+#include "pipeline/store/numbers.hpp"
 #include "pipeline/store/self_contained.hpp"
 
 namespace boldmill::store {
@@ -353,6 +356,16 @@ double number_attribute(const File& file, const std::string& object, const std::
   double value = 0.0;
   file.check(H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, &value), where, "cannot be read");
   return value;
+}
+
+std::int32_t whole_attribute(const File& file, const std::string& object, const std::string& name) {
+  const double value = number_attribute(file, object, name);
+  if (!(std::abs(value) <= std::numeric_limits<std::int32_t>::max()) ||
+      value != std::floor(value)) {
+    file.fail(object + "@" + name,
+              "found " + as_text({value}).front() + ", expected a whole number");
+  }
+  return static_cast<std::int32_t>(value);
 }
 
 } // namespace boldmill::store

@@ -59,6 +59,9 @@ read_columns(const File& file, const std::string& path);
                                          const std::string& name);
 [[nodiscard]] double number_attribute(const File& file, const std::string& object,
                                       const std::string& name);
+// A whole number of 32 bits.
+[[nodiscard]] std::int32_t whole_attribute(const File& file, const std::string& object,
+                                           const std::string& name);
 [[nodiscard]] bool has_attribute(const File& file, const std::string& object,
                                  const std::string& name);
 

@@ -55,8 +55,7 @@ CohortHeader read_file_header(const File& file) {
   }
   const double version = number_attribute(file, "/", "format_version");
   if (version != 1.0) {
-    file.fail("/@format_version",
-              "found " + std::to_string(static_cast<int>(version)) + ", expected 1");
+    file.fail("/@format_version", "found " + as_text({version}).front() + ", expected 1");
   }
   CohortHeader header;
   header.created_by = root("created_by");
@@ -268,6 +267,7 @@ void CohortReader::read_run(RunRecord& run) const {
     const std::string path = "/timeseries/" + safe_name(atlas.name) + "/" + safe_name(run.run_id);
     series.values = read_float_matrix(file, path + "/series");
     const auto n_volumes = static_cast<std::size_t>(series.values.rows());
+    if (!run.kept.empty()) expect_rows(file, path + "/kept", run.kept.size(), n_volumes);
     expect_shape(file, path + "/series", series.values.rows(), series.values.cols(), n_volumes,
                  atlas.label.size());
     if (exists(file, path + "/denoised")) {

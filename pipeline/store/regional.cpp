@@ -111,7 +111,7 @@ std::vector<QcFcRecord> CohortReader::qc_fc() const {
       record.source = original_name(file, base + "/" + source);
       record.atlas = original_name(file, group);
       record.kind = text_attribute(file, group, "kind");
-      record.n_people = static_cast<std::int32_t>(number_attribute(file, group, "n_people"));
+      record.n_people = whole_attribute(file, group, "n_people");
       record.r = read_doubles(file, group + "/r");
       record.p = read_doubles(file, group + "/p");
       const auto names = read_strings(file, group + "/summary");

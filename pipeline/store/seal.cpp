@@ -58,20 +58,19 @@ void seal(const std::filesystem::path& path) {
   }
 }
 
-bool check_seal(const std::filesystem::path& path) {
+void check_seal(const std::filesystem::path& path) {
   std::error_code code;
   const std::uint64_t size = std::filesystem::file_size(path, code);
-  if (code || size < kSealBytes || size > kLargestChecked) return false;
+  if (code || size < kSealBytes || size > kLargestChecked) return;
   std::ifstream file(path, std::ios::binary);
   std::string found(kSealBytes, '\0');
   file.seekg(static_cast<std::streamoff>(size - kSealBytes));
-  if (!file.read(found.data(), static_cast<std::streamsize>(kSealBytes))) return false;
-  if (!found.starts_with(kMark) || found.back() != '\n') return false;
+  if (!file.read(found.data(), static_cast<std::streamsize>(kSealBytes))) return;
+  if (!found.starts_with(kMark) || found.back() != '\n') return;
   if (found != seal_of(checksum(file, size - kSealBytes))) {
     throw Error(ErrorKind::input,
                 path.string() + ": the content does not fit its checksum, the file is damaged");
   }
-  return true;
 }
 
 } // namespace boldmill::store

@@ -15,8 +15,8 @@ inline constexpr std::uint64_t kLargestChecked = std::uint64_t{512} << 20U;
 // Appends the seal; once per file. Error{disk}.
 void seal(const std::filesystem::path& path);
 
-// Whether every byte was checked. Error{input} when the seal does not fit. A file without one
-// passes unchecked: other programs may have written to it.
-bool check_seal(const std::filesystem::path& path);
+// Error{input} when the seal does not fit. A file without one passes: other programs may have
+// written to it.
+void check_seal(const std::filesystem::path& path);
 
 } // namespace boldmill::store

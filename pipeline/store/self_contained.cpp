@@ -1,5 +1,7 @@
 #include "pipeline/store/self_contained.hpp"
 
+#include <isa-l/igzip_lib.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -12,6 +14,8 @@ namespace {
 // file and are long where edges or voxels are many: these fit the second.
 constexpr hsize_t kMostPacked = 1032;
 constexpr hsize_t kAlwaysAllowed = hsize_t{64} << 20U;
+constexpr hsize_t kMostChunk = hsize_t{64} << 20U;
+constexpr hsize_t kMostChunks = hsize_t{1} << 22U; // 4 TiB in blocks of 1 MiB
 
 struct Refusal {
   std::string object, why;
@@ -36,20 +40,77 @@ herr_t visit(hid_t group, const char* name, const H5L_info_t* info, void* data) 
   return 0;
 }
 
-bool is_known(H5Z_filter_t filter) {
-  constexpr std::array kKnown{H5Z_FILTER_DEFLATE, H5Z_FILTER_SHUFFLE, H5Z_FILTER_FLETCHER32};
-  return std::find(kKnown.begin(), kKnown.end(), filter) != kKnown.end();
-}
-
-void check_filters(const File& file, hid_t properties, const std::string& path) {
-  for (int i = 0; i < H5Pget_nfilters(properties); ++i) {
+// Ours are none, zlib, or shuffle and zlib. Returns whether the chunks are packed.
+bool check_filters(const File& file, hid_t properties, const std::string& path) {
+  const int n = H5Pget_nfilters(properties);
+  for (int i = 0; i < n; ++i) {
     unsigned flags = 0;
     unsigned config = 0;
     std::size_t n_values = 0;
     const H5Z_filter_t filter = H5Pget_filter2(properties, static_cast<unsigned>(i), &flags,
                                                &n_values, nullptr, 0, nullptr, &config);
-    if (!is_known(filter)) {
-      file.fail(path, "found filter " + std::to_string(filter) + ", expected zlib");
+    const H5Z_filter_t expected = i == n - 1 ? H5Z_FILTER_DEFLATE : H5Z_FILTER_SHUFFLE;
+    if (n > 2 || filter != expected) {
+      file.fail(path, "found filter " + std::to_string(filter) + ", expected shuffle and zlib");
+    }
+  }
+  return n > 0;
+}
+
+// Whether a zlib stream holds exactly n bytes, to be put into `room`.
+bool unpacks_to(const std::vector<unsigned char>& packed, std::vector<unsigned char>& room) {
+  inflate_state state;
+  isal_inflate_init(&state);
+  state.crc_flag = ISAL_ZLIB;
+  state.next_in = const_cast<unsigned char*>(packed.data()); // reads only
+  state.avail_in = static_cast<std::uint32_t>(packed.size());
+  state.next_out = room.data();
+  state.avail_out = static_cast<std::uint32_t>(room.size());
+  return isal_inflate_stateless(&state) == ISAL_DECOMP_OK && state.avail_out == 0;
+}
+
+// HDF5 1.10 reads beyond the end of a chunk that unpacks to less than its shape.
+void check_chunks(const File& file, hid_t dataset, hid_t properties, bool packed,
+                  const std::string& path) {
+  const Handle space = file.own(H5Dget_space(dataset), path, "no data space");
+  const Handle type = file.own(H5Dget_type(dataset), path, "no type");
+  std::array<hsize_t, H5S_MAX_RANK> shape{}, chunk{}, offset{};
+  const int rank = H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr);
+  if (rank < 1 || H5Pget_chunk(properties, H5S_MAX_RANK, chunk.data()) != rank) {
+    file.fail(path, "shape cannot be read");
+  }
+  const auto n_dimensions = static_cast<std::size_t>(rank);
+  std::size_t bytes = H5Tget_size(type.get());
+  hsize_t n_chunks = 1;
+  for (std::size_t d = 0; d < n_dimensions; ++d) {
+    if (shape[d] == 0) return;
+    if (chunk[d] == 0 || bytes > kMostChunk / chunk[d]) {
+      file.fail(path, "found chunks beyond 64 MiB, expected 1 MiB");
+    }
+    bytes *= chunk[d];
+    const hsize_t along = (shape[d] - 1) / chunk[d] + 1;
+    if (along > kMostChunks / n_chunks) file.fail(path, "absurd shape: too many chunks");
+    n_chunks *= along;
+  }
+  std::vector<unsigned char> stored, room(bytes);
+  for (std::size_t d = n_dimensions; d > 0;) { // the last dimension runs fastest
+    hsize_t size = 0;
+    file.check(H5Dget_chunk_storage_size(dataset, offset.data(), &size), path, "no chunk");
+    if (size > 2 * bytes + 1024) file.fail(path, "found a chunk larger than what it holds");
+    if (size > 0) { // otherwise never written
+      stored.resize(size);
+      std::uint32_t skipped_filters = 0;
+      file.check(
+          H5Dread_chunk(dataset, H5P_DEFAULT, offset.data(), &skipped_filters, stored.data()), path,
+          "chunk cannot be read");
+      if (skipped_filters != 0 || (packed ? !unpacks_to(stored, room) : size != bytes)) {
+        file.fail(path, "found a chunk that does not unpack to its shape");
+      }
+    }
+    for (d = n_dimensions; d > 0; --d) {
+      offset[d - 1] += chunk[d - 1];
+      if (offset[d - 1] < shape[d - 1]) break;
+      offset[d - 1] = 0;
     }
   }
 }
@@ -60,7 +121,10 @@ void check_properties(const File& file, hid_t dataset, const std::string& path) 
       H5Pget_layout(properties.get()) == H5D_VIRTUAL) {
     file.fail(path, "found values in other files, expected them in this one");
   }
-  check_filters(file, properties.get(), path);
+  const bool packed = check_filters(file, properties.get(), path);
+  if (H5Pget_layout(properties.get()) == H5D_CHUNKED && file.is_new(path)) {
+    check_chunks(file, dataset, properties.get(), packed, path);
+  }
 }
 
 } // namespace

@@ -10,8 +10,9 @@ namespace boldmill::store {
 // itself would be read without end). One visit of every link.
 void check_links(const File& file);
 
-// Error{input}: values that stand in other files (external, virtual), pass a filter that is not
-// zlib, shuffle or checksum, or whose shape asks for far more memory than the file can hold.
+// Error{input}: values that stand in other files (external, virtual), pass another filter than
+// shuffle and zlib, whose shape asks for far more memory than the file can hold, or, once for each
+// dataset of an open file, chunks that do not unpack to their shape.
 void check_storage(const File& file, hid_t dataset, const std::string& path);
 
 } // namespace boldmill::store

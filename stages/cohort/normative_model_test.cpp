@@ -107,6 +107,15 @@ TEST(NormativeModel, HeldOutPeopleAreScoredByTheOthers) {
   std::vector<Eigen::Index> first(30);
   for (std::size_t i = 0; i < first.size(); ++i) first[i] = static_cast<Eigen::Index>(i);
   EXPECT_TRUE(cohort::held_out_z(among(first), params, 5, 3, Context{}).allFinite());
+
+  // People without an age are dealt to no fold.
+  Inputs gaps = among(first);
+  gaps.covariates(4, 0) = kNaN;
+  gaps.covariates(5, 0) = kNaN;
+  const Params fewer{.min_people = 28};
+  const Eigen::MatrixXd some = cohort::held_out_z(gaps, fewer, 5, 3, Context{});
+  EXPECT_EQ(some.array().isNaN().count(), 4);
+  EXPECT_THROW((void)cohort::held_out_z(gaps, {.min_people = 60}, 5, 3, Context{}), Error);
 }
 
 TEST(NormativeModel, WithoutTheWarpSkewnessStays) {

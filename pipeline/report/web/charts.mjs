@@ -195,7 +195,7 @@ const charts = {
       return all ? counts.map((n, i) => ({x: 5 * i, share: (100 * n) / all, who: who[k]})) : [];
     });
     const points = data.measures.flatMap((one) => [{name: one.name, v: one.own, who: who[0]}, {name: one.name, v: one.others, who: who[1]}]).filter((one) => one.v !== null);
-    const color = {domain: who, range: [kMain, kOther], legend: true};
+    const color = {domain: data.others.some((n) => n > 0) ? who : who.slice(0, 1), range: [kMain, kOther], legend: true};
     return panels(panel("centiles", Plot.plot({
       width: half, height: 260, marginLeft: 52, style, color, x: {label: "centile", domain: [0, 100]}, y: {label: "% of values", grid: true, zero: true}, ariaLabel: "Histogram of centiles",
       marks: [Plot.ruleY([5], {stroke: kGrey, strokeDasharray: "3,3"}), Plot.line(bins, {x: (one) => one.x + 2.5, y: "share", stroke: "who", marker: "circle"})],
