@@ -95,6 +95,15 @@ void add_first_looks(Page& page, const Stored& stored) {
     if (own > 1) order.emplace_back(-own, i);
   }
   std::sort(order.begin(), order.end());
+  const auto noted = std::count_if(stored.runs.run.begin(), stored.runs.run.end(), [](auto& run) {
+    return run.status == "ok" && !run.reason.empty();
+  });
+  if (noted > 0) {
+    page.paragraph(std::to_string(noted) + " of " + std::to_string(stored.runs.run.size()) +
+                   " runs are ok and have a note on what was or was not done, such as a step that "
+                   "fell back on another: it stands in the last column of the table of runs and on "
+                   "the participant's page.");
+  }
   if (order.empty()) {
     page.paragraph("No run stands out.");
     page.end_section();
