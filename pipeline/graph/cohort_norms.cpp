@@ -104,13 +104,7 @@ void add_norms(const store::CohortReader& reader, const ComparableMeasures& comp
   norms.column = config.cohort.site_column;
   if (const auto* column = column_of(people, norms.column)) norms.batch = levels_of(*column).names;
   const normative_model::Inputs all = inputs_of(norms, reader, measures);
-  normative_model::Inputs reference = all;
-  reference.x = all.x(rows, Eigen::all);
-  reference.covariates = all.covariates(rows, Eigen::all);
-  reference.batch.clear();
-  for (const Eigen::Index row : rows) {
-    if (!all.batch.empty()) reference.batch.push_back(all.batch[static_cast<std::size_t>(row)]);
-  }
+  const normative_model::Inputs reference = cohort::rows_among(all, rows);
   try {
     norms.model = normative_model::fit(reference, config.normative_model, context);
   } catch (const Error& error) {

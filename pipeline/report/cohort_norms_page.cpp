@@ -1,9 +1,9 @@
 // Sites before and after harmonisation, and the norm beside those it was made from.
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "pipeline/report/pages.hpp"
+#include "stages/cohort/kernels/distributions.hpp"
 
 namespace boldmill::report {
 namespace {
@@ -83,8 +83,6 @@ std::string share_of(std::size_t n, std::size_t all) {
                   : number(100.0 * static_cast<double>(n) / static_cast<double>(all), "%.1f");
 }
 
-double below(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
-
 std::vector<int> histogram(const std::vector<double>& centiles) {
   std::vector<int> out(kBins, 0);
   for (const double c : centiles) {
@@ -159,7 +157,7 @@ void add_norms(Page& page, const Stored& stored) {
       (is_own ? own : others).push_back(value);
       (is_own ? far_own : far_others) += std::abs(value) > kFarZ ? 1 : 0;
       (is_own ? all.reference : all.others)
-          .push_back(is_own && held_out ? below(value) : centile.at(i));
+          .push_back(is_own && held_out ? cohort::normal_tail(-value) : centile.at(i));
       squares += is_own ? value * value : 0.0;
     }
     if (own.empty()) continue;

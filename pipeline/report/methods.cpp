@@ -60,10 +60,10 @@ std::string cohort_text(const Json& c, const store::CohortReader& cohort) {
 }
 
 // Of the runs that were processed.
-std::string distortion_text(const store::CohortReader& cohort) {
+std::string distortion_text(const store::RunTable& runs) {
   std::map<std::string, int> methods;
   int n = 0;
-  for (const store::RunRecord& run : cohort.runs().run) {
+  for (const store::RunRecord& run : runs.run) {
     if (run.n_volumes == 0) continue;
     ++n;
     if (run.distortion != "none" && !run.distortion.empty()) ++methods[run.distortion];
@@ -110,10 +110,10 @@ std::string tasks_text(const store::CohortReader& cohort, const Json& c) {
          v("task_model", "task_free_source") + "; /circuits/source says which). ";
 }
 
-std::string slice_timing_text(const store::CohortReader& cohort) {
+std::string slice_timing_text(const store::RunTable& runs) {
   std::size_t n = 0;
   std::size_t corrected = 0;
-  for (const store::RunRecord& run : cohort.runs().run) {
+  for (const store::RunRecord& run : runs.run) {
     if (run.n_volumes == 0) continue;
     ++n;
     if (!std::isnan(run.slice_reference_s)) ++corrected;
@@ -125,9 +125,9 @@ std::string slice_timing_text(const store::CohortReader& cohort) {
 }
 
 // Runs whose note says that the white-matter edge was of no use.
-std::string without_edge_text(const store::CohortReader& cohort) {
+std::string without_edge_text(const store::RunTable& runs) {
   std::size_t n = 0;
-  for (const store::RunRecord& run : cohort.runs().run) {
+  for (const store::RunRecord& run : runs.run) {
     if (run.reason.find("not by the white-matter edge") != std::string::npos) ++n;
   }
   if (n == 0) return "";
@@ -157,6 +157,7 @@ std::string preprocessing_text(const store::CohortReader& cohort, const Json& c)
     if (all_given(stages)) return t.str();
     t << "The other runs were processed as follows. ";
   }
+  const store::RunTable runs = cohort.runs();
   t << "The T1-weighted image was corrected for "
     << "intensity non-uniformity (N4), registered to the template by a multi-start affine map and "
        "a symmetric diffeomorphic "
@@ -169,8 +170,8 @@ std::string preprocessing_text(const store::CohortReader& cohort, const Json& c)
     << "estimated on the raw series, and the reference was aligned to the T1w ("
     << v("coregistration", "degrees_of_freedom")
     << " degrees of freedom; mutual information, then the white-matter edge"
-    << without_edge_text(cohort) << "). " << echoes_text(cohort) << slice_timing_text(cohort)
-    << distortion_text(cohort)
+    << without_edge_text(runs) << "). " << echoes_text(cohort) << slice_timing_text(runs)
+    << distortion_text(runs)
     << "All transforms were applied in one "
        "cubic B-spline interpolation to a "
     << v("target", "spacing_mm") << " mm grid in the space of the template ("

@@ -176,14 +176,10 @@ TEST(Pages, HarmonisationShowsWhatIsLeftOfASite) {
   EXPECT_TRUE(holds(html, "<td>B" + n + "2" + n + "0.50" + n + "0.50" + n + "1.00" + n + "1.00<"));
 }
 
-// Rows 0 and 1 made the norm of the first measure: one of two lies beyond 1.96, RMS sqrt(2.5).
-TEST(Pages, NormsStandBesideThoseWhoMadeThem) {
-  const store::TestFolder folder;
-  store::GroupRecord group{.path = "norms", .fitted_on = "whole_cohort"};
+// Of six people and three measures; the first two made the norm, the fourth is too old for it.
+store::GroupRecord norm_of(const std::vector<double>& z, const std::vector<double>& centile) {
   const std::vector<std::string> axes{"row", "measure"};
-  std::vector<double> z(18, NAN), centile(18, NAN);
-  z[0] = 2.0, z[3] = -1.0, z[9] = -3.0;
-  centile[0] = 0.97725, centile[3] = 0.15866, centile[9] = 0.00135;
+  store::GroupRecord group{.path = "norms", .fitted_on = "whole_cohort"};
   group.arrays = {{.name = "z", .axes = axes, .number = z},
                   {.name = "centile", .axes = axes, .number = centile},
                   {.name = "z_se", .axes = axes, .number = z},
@@ -191,7 +187,16 @@ TEST(Pages, NormsStandBesideThoseWhoMadeThem) {
                   {.name = "in_reference", .axes = {"row"}, .number = {1, 1, 0, 0, 0, 0}},
                   {.name = "age_outside", .axes = {"row"}, .number = {0, 0, 0, 1, 0, 0}},
                   {.name = "new_site", .axes = {"row"}, .number = {0, 0, 0, 0, 0, 0}}};
-  const store::CohortReader cohort(example_cohort(folder, 6, {group}));
+  return group;
+}
+
+// Rows 0 and 1 made the norm of the first measure: one of two lies beyond 1.96, RMS sqrt(2.5).
+TEST(Pages, NormsStandBesideThoseWhoMadeThem) {
+  const store::TestFolder folder;
+  std::vector<double> z(18, NAN), centile(18, NAN);
+  z[0] = 2.0, z[3] = -1.0, z[9] = -3.0;
+  centile[0] = 0.97725, centile[3] = 0.15866, centile[9] = 0.00135;
+  const store::CohortReader cohort(example_cohort(folder, 6, {norm_of(z, centile)}));
   (void)write_pages(folder.path(), cohort, {"0.1.0", "", "", {}});
   const std::string html = without_scripts(folder.bytes("index.html"));
   const std::string n = "</td><td class=\"n\">";
@@ -211,20 +216,12 @@ TEST(Pages, NormsStandBesideThoseWhoMadeThem) {
 // What those who made the norm are judged by is not their own z: -2.5 and 0.5, RMS sqrt(3.25).
 TEST(Pages, NormsAreCalibratedByThoseHeldOut) {
   const store::TestFolder folder;
-  store::GroupRecord group{.path = "norms", .fitted_on = "whole_cohort"};
-  group.settings = {{"calibration_folds", "5"}};
-  const std::vector<std::string> axes{"row", "measure"};
   std::vector<double> z(18, NAN), held_out(18, NAN);
   z[0] = 1.0, z[3] = -1.0, z[9] = -3.0;
   held_out[0] = -2.5, held_out[3] = 0.5;
-  group.arrays = {{.name = "z", .axes = axes, .number = z},
-                  {.name = "centile", .axes = axes, .number = z},
-                  {.name = "z_se", .axes = axes, .number = z},
-                  {.name = "expected", .axes = axes, .number = z},
-                  {.name = "z_held_out", .axes = axes, .number = held_out},
-                  {.name = "in_reference", .axes = {"row"}, .number = {1, 1, 0, 0, 0, 0}},
-                  {.name = "age_outside", .axes = {"row"}, .number = {0, 0, 0, 0, 0, 0}},
-                  {.name = "new_site", .axes = {"row"}, .number = {0, 0, 0, 0, 0, 0}}};
+  store::GroupRecord group = norm_of(z, z);
+  group.settings = {{"calibration_folds", "5"}};
+  group.arrays.push_back({.name = "z_held_out", .axes = {"row", "measure"}, .number = held_out});
   const store::CohortReader cohort(example_cohort(folder, 6, {group}));
   (void)write_pages(folder.path(), cohort, {"0.1.0", "", "", {}});
   const std::string html = without_scripts(folder.bytes("index.html"));

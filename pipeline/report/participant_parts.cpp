@@ -244,7 +244,7 @@ void add_run(Page& page, const Session& session, const store::RunRecord& stored_
   } catch (const Error& error) { // one run's; the pages of all others go on
     if (error.kind() != ErrorKind::input) throw;
     run = stored_run;
-    unreadable = "Confounds and coverage of this run cannot be read; see `boldmill validate`.";
+    unreadable = "Confounds and coverage of this run cannot be read from cohort.h5: merge again.";
   }
   page.markup("<div id=\"run-" + bids::safe_component(run.run_id) + "\">");
   page.heading(run.run_id);

@@ -11,21 +11,19 @@
 namespace boldmill::report {
 namespace {
 
-enum class Colour : std::uint8_t { grey = 0, rgb = 2, palette = 3 };
+enum class Colour : std::uint8_t { grey = 0, palette = 3 };
 
 struct Picture {
   std::span<const std::uint8_t> samples;
   int width = 0;
   int height = 0;
-  std::size_t channels = 1;
 };
 
 void check(const Picture& picture) {
   const bool has_size = picture.width > 0 && picture.height > 0;
-  const std::size_t expected = has_size
-                                   ? static_cast<std::size_t>(picture.width) *
-                                         static_cast<std::size_t>(picture.height) * picture.channels
-                                   : 0;
+  const std::size_t expected =
+      has_size ? static_cast<std::size_t>(picture.width) * static_cast<std::size_t>(picture.height)
+               : 0;
   if (has_size && picture.samples.size() == expected) return;
   throw Error(ErrorKind::internal, "png: found " + std::to_string(picture.samples.size()) +
                                        " samples, expected " + std::to_string(expected) + " for " +
@@ -60,14 +58,14 @@ std::uint8_t paeth(int left, int up, int corner) {
 
 // One row under filter `kind` of the standard (0 none, 1 sub, 2 up, 3 average, 4 Paeth).
 void filter_row(const Picture& picture, std::size_t row, int kind, std::vector<std::uint8_t>& out) {
-  const std::size_t bytes = static_cast<std::size_t>(picture.width) * picture.channels;
+  const auto bytes = static_cast<std::size_t>(picture.width);
   const std::uint8_t* here = picture.samples.data() + row * bytes;
   const std::uint8_t* above = row == 0 ? nullptr : here - bytes;
   for (std::size_t i = 0; i < bytes; ++i) {
-    const bool first = i < picture.channels;
-    const int left = first ? 0 : here[i - picture.channels];
+    const bool first = i == 0;
+    const int left = first ? 0 : here[i - 1];
     const int up = above == nullptr ? 0 : above[i];
-    const int corner = first || above == nullptr ? 0 : above[i - picture.channels];
+    const int corner = first || above == nullptr ? 0 : above[i - 1];
     const int guess = kind == 1   ? left
                       : kind == 2 ? up
                       : kind == 3 ? (left + up) / 2
@@ -79,7 +77,7 @@ void filter_row(const Picture& picture, std::size_t row, int kind, std::vector<s
 
 // The filter with the smallest sum of absolute differences, as the standard advises.
 std::string filtered(const Picture& picture, bool choose) {
-  const std::size_t bytes = static_cast<std::size_t>(picture.width) * picture.channels;
+  const auto bytes = static_cast<std::size_t>(picture.width);
   std::string out;
   std::vector<std::uint8_t> candidate(bytes), best(bytes);
   for (std::size_t row = 0; row < static_cast<std::size_t>(picture.height); ++row) {
@@ -140,11 +138,7 @@ std::string encode(const Picture& picture, Colour colour, std::span<const Rgba> 
 } // namespace
 
 std::string png_gray(std::span<const std::uint8_t> pixels, int width, int height) {
-  return encode({pixels, width, height, 1}, Colour::grey, {});
-}
-
-std::string png_rgb(std::span<const std::uint8_t> pixels, int width, int height) {
-  return encode({pixels, width, height, 3}, Colour::rgb, {});
+  return encode({pixels, width, height}, Colour::grey, {});
 }
 
 std::string png_palette(std::span<const std::uint8_t> labels, int width, int height,
@@ -156,7 +150,7 @@ std::string png_palette(std::span<const std::uint8_t> labels, int width, int hei
                                          " colours, expected " + std::to_string(needed) +
                                          " to 256");
   }
-  return encode({labels, width, height, 1}, Colour::palette, palette);
+  return encode({labels, width, height}, Colour::palette, palette);
 }
 
 std::string base64(std::string_view bytes) {

@@ -12,8 +12,6 @@ namespace boldmill::report {
 
 // Row by row from the top: width * height bytes. Error{internal} when the sizes disagree.
 [[nodiscard]] std::string png_gray(std::span<const std::uint8_t> pixels, int width, int height);
-// Red, green, blue of each pixel: 3 * width * height bytes.
-[[nodiscard]] std::string png_rgb(std::span<const std::uint8_t> pixels, int width, int height);
 
 using Rgba = std::array<std::uint8_t, 4>; // alpha 0 is transparent, 255 opaque
 // Each byte is a place in the palette (1 to 256 colours); Error{internal} when one lies beyond it.

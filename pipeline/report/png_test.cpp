@@ -49,16 +49,6 @@ TEST(Png, GreyPixelsComeBack) {
   }
 }
 
-TEST(Png, ColoursComeBack) {
-  const auto pixels = pattern(3 * 19 * 31);
-  unsigned width = 0, height = 0;
-  const auto found = decoded(png_rgb(pixels, 19, 31), width, height);
-  ASSERT_EQ(found.size(), pixels.size() / 3 * 4);
-  for (std::size_t i = 0; i < pixels.size(); ++i) {
-    EXPECT_EQ(found[i / 3 * 4 + i % 3], pixels[i]);
-  }
-}
-
 TEST(Png, PaletteHasItsTransparency) {
   const std::vector<std::uint8_t> labels{0, 1, 2, 2, 0, 1};
   const std::vector<Rgba> palette{{9, 9, 9, 0}, {255, 0, 10, 255}, {0, 128, 255, 200}};
@@ -76,7 +66,6 @@ TEST(Png, WrongSizesAndColoursAreRefused) {
   const std::vector<Rgba> two{{0, 0, 0, 0}, {1, 1, 1, 1}};
   EXPECT_THROW((void)png_gray(six, 2, 2), Error);
   EXPECT_THROW((void)png_gray({}, 0, 0), Error);
-  EXPECT_THROW((void)png_rgb(six, 3, 2), Error);
   EXPECT_THROW((void)png_palette(six, 3, 2, two), Error);
 }
 

@@ -71,8 +71,7 @@ std::size_t read_bytes(const File& file, hid_t dataset, const std::string& path,
         "no data space");
   }
   bytes.resize(n * H5Tget_size(type));
-  file.check(H5Dread(dataset, type, memory.get(), space.get(), H5P_DEFAULT, bytes.data()), path,
-             "cannot be read");
+  read_values(file, dataset, path, type, bytes.data(), memory.get(), space.get());
   return n;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "pipeline/store/read.hpp"
+#include "pipeline/store/self_contained.hpp"
 #include "pipeline/store/shard.hpp"
 
 namespace boldmill::store {
@@ -90,40 +91,20 @@ bool same_storage(hid_t a, hid_t b, std::size_t rank) {
   return chunk_a == chunk_b;
 }
 
-struct ChunkCopy {
-  const File& source;
-  const Group& destination;
-  const std::string& path;
-  hid_t from, to;
-  std::vector<hsize_t> shape, chunk;
-
-  void one(const std::vector<hsize_t>& offset) const {
-    hsize_t packed_bytes = 0;
-    source.check(H5Dget_chunk_storage_size(from, offset.data(), &packed_bytes), path, "no chunk");
-    if (packed_bytes == 0) return; // never written: fill values on both sides
-    std::vector<char> packed(packed_bytes);
-    std::uint32_t filters = 0;
-    source.check(H5Dread_chunk(from, H5P_DEFAULT, offset.data(), &filters, packed.data()), path,
-                 "chunk cannot be read");
-    destination.file().check(
-        H5Dwrite_chunk(to, H5P_DEFAULT, filters, offset.data(), packed.size(), packed.data()), path,
-        "chunk cannot be written");
-  }
-
-  void all() const {
-    std::vector<hsize_t> offset(shape.size(), 0);
-    for (;;) {
-      one(offset);
-      std::size_t d = shape.size();
-      while (d > 0) { // the last dimension runs fastest
-        offset[d - 1] += chunk[d - 1];
-        if (offset[d - 1] < shape[d - 1]) break;
-        offset[--d] = 0;
-      }
-      if (d == 0) return;
-    }
-  }
-};
+// As they are packed.
+void copy_chunk(const File& source, hid_t from, const std::string& path, const Group& destination,
+                hid_t to, const std::vector<hsize_t>& offset) {
+  hsize_t packed_bytes = 0;
+  source.check(H5Dget_chunk_storage_size(from, offset.data(), &packed_bytes), path, "no chunk");
+  if (packed_bytes == 0) return; // never written: fill values on both sides
+  std::vector<char> packed(packed_bytes);
+  std::uint32_t filters = 0;
+  source.check(H5Dread_chunk(from, H5P_DEFAULT, offset.data(), &filters, packed.data()), path,
+               "chunk cannot be read");
+  destination.file().check(
+      H5Dwrite_chunk(to, H5P_DEFAULT, filters, offset.data(), packed.size(), packed.data()), path,
+      "chunk cannot be written");
+}
 
 void copy_numbers(const File& source, hid_t from, const std::string& path, const Group& destination,
                   const Dataset& to) {
@@ -134,12 +115,14 @@ void copy_numbers(const File& source, hid_t from, const std::string& path, const
   if (n == 0) return;
   const std::vector<hsize_t> chunk = chunk_shape(shape, item_bytes);
   if (!chunk.empty() && same_storage(from, to.id(), shape.size())) {
-    ChunkCopy{source, destination, path, from, to.id(), shape, chunk}.all();
+    check_content(source, from, path);
+    for_each_chunk(shape, chunk, [&](const std::vector<hsize_t>& offset) {
+      copy_chunk(source, from, path, destination, to.id(), offset);
+    });
     return;
   }
   std::vector<char> values(n * item_bytes);
-  source.check(H5Dread(from, type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), path,
-               "cannot be read");
+  read_values(source, from, path, type.get(), values.data());
   destination.file().check(
       H5Dwrite(to.id(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), path,
       "cannot be written");

@@ -67,8 +67,8 @@ public:
   [[nodiscard]] hid_t id() const { return id_; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] bool writing() const { return writing_; }
-  // Whether this is the first time that `path` is asked about.
-  [[nodiscard]] bool is_new(const std::string& path) const { return seen_.insert(path).second; }
+  // Paths of the datasets whose content was checked.
+  [[nodiscard]] std::set<std::string>& checked() const { return checked_; }
 
   // disk when a write failed, input when reading, internal otherwise; names file and object.
   [[noreturn]] void fail(const std::string& object, const std::string& what) const;
@@ -79,7 +79,7 @@ public:
 private:
   std::filesystem::path path_;
   bool writing_ = false;
-  mutable std::set<std::string> seen_;
+  mutable std::set<std::string> checked_;
   std::unique_ptr<DiskState> disk_;
   hid_t id_ = -1;
 };

@@ -118,6 +118,21 @@ private:
 [[nodiscard]] std::vector<hsize_t> chunk_shape(const std::vector<hsize_t>& shape,
                                                std::size_t item_bytes);
 
+// Calls body(offset) for every chunk of a dataset that has values, the last dimension fastest.
+template <class Body>
+void for_each_chunk(const std::vector<hsize_t>& shape, const std::vector<hsize_t>& chunk,
+                    Body&& body) {
+  std::vector<hsize_t> offset(shape.size(), 0);
+  for (std::size_t d = shape.size(); d > 0;) {
+    body(offset);
+    for (d = shape.size(); d > 0; --d) {
+      offset[d - 1] += chunk[d - 1];
+      if (offset[d - 1] < shape[d - 1]) break;
+      offset[d - 1] = 0;
+    }
+  }
+}
+
 // Valid UTF-8 without NUL: anything else becomes U+FFFD, one per byte.
 [[nodiscard]] std::string clean_utf8(const std::string& text);
 

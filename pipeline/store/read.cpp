@@ -58,8 +58,7 @@ std::vector<T> read_numbers(const File& file, hid_t dataset, const std::string& 
   const std::vector<hsize_t> shape = shape_of(file, dataset, path);
   std::vector<T> values(checked_count(file, path, shape));
   if (!values.empty()) {
-    file.check(H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), path,
-               "cannot be read");
+    read_values(file, dataset, path, type, values.data());
   }
   if (shape_out != nullptr) *shape_out = shape;
   return values;
@@ -179,6 +178,12 @@ Handle open_dataset(const File& file, hid_t group, const std::string& name,
   return dataset;
 }
 
+void read_values(const File& file, hid_t dataset, const std::string& path, hid_t type, void* values,
+                 hid_t memory, hid_t space, hid_t transfer) {
+  if (!file.writing()) check_content(file, dataset, path);
+  file.check(H5Dread(dataset, type, memory, space, transfer, values), path, "cannot be read");
+}
+
 std::vector<hsize_t> shape_of(const File& file, hid_t dataset, const std::string& path) {
   const Handle space = file.own(H5Dget_space(dataset), path, "no data space");
   const int n = H5Sget_simple_extent_ndims(space.get());
@@ -277,8 +282,7 @@ std::vector<std::string> strings_of(const File& file, hid_t dataset, const std::
   const Handle type = string_type(file);
   const Handle space = file.own(H5Dget_space(dataset), path, "no data space");
   const Handle transfer = text_transfer(file, pointers.size());
-  file.check(H5Dread(dataset, type.get(), H5S_ALL, H5S_ALL, transfer.get(), pointers.data()), path,
-             "text cannot be read");
+  read_values(file, dataset, path, type.get(), pointers.data(), H5S_ALL, H5S_ALL, transfer.get());
   return take_strings(pointers, type.get(), space.get());
 }
 
@@ -304,9 +308,8 @@ std::vector<double> read_rows(const File& file, const std::string& path, hsize_t
   const Handle memory =
       file.own(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), path,
                "no data space");
-  file.check(H5Dread(dataset.get(), H5T_NATIVE_DOUBLE, memory.get(), space.get(), H5P_DEFAULT,
-                     values.data()),
-             path, "rows cannot be read");
+  read_values(file, dataset.get(), path, H5T_NATIVE_DOUBLE, values.data(), memory.get(),
+              space.get());
   return values;
 }
 

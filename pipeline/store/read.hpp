@@ -28,6 +28,9 @@ namespace boldmill::store {
 [[nodiscard]] std::size_t count_values(const std::vector<hsize_t>& shape);
 [[nodiscard]] bool is_text(const File& file, const std::string& path);
 [[nodiscard]] bool is_text(const File& file, hid_t dataset, const std::string& path);
+// Every reading of values: what is packed is checked first.
+void read_values(const File& file, hid_t dataset, const std::string& path, hid_t type, void* values,
+                 hid_t memory = H5S_ALL, hid_t space = H5S_ALL, hid_t transfer = H5P_DEFAULT);
 // Names of the dimensions, "" where none is attached.
 [[nodiscard]] std::vector<std::string> dimension_names(const File& file, hid_t dataset,
                                                        const std::string& path);

@@ -2,10 +2,11 @@
 
 #include <isa-l/igzip_lib.h>
 
-#include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
+
+#include "pipeline/store/netcdf.hpp"
+#include "pipeline/store/read.hpp"
 
 namespace boldmill::store {
 namespace {
@@ -40,8 +41,8 @@ herr_t visit(hid_t group, const char* name, const H5L_info_t* info, void* data) 
   return 0;
 }
 
-// Ours are none, zlib, or shuffle and zlib. Returns whether the chunks are packed.
-bool check_filters(const File& file, hid_t properties, const std::string& path) {
+// Ours are none, zlib, or shuffle and zlib.
+void check_filters(const File& file, hid_t properties, const std::string& path) {
   const int n = H5Pget_nfilters(properties);
   for (int i = 0; i < n; ++i) {
     unsigned flags = 0;
@@ -54,7 +55,6 @@ bool check_filters(const File& file, hid_t properties, const std::string& path) 
       file.fail(path, "found filter " + std::to_string(filter) + ", expected shuffle and zlib");
     }
   }
-  return n > 0;
 }
 
 // Whether a zlib stream holds exactly n bytes, to be put into `room`.
@@ -70,19 +70,17 @@ bool unpacks_to(const std::vector<unsigned char>& packed, std::vector<unsigned c
 }
 
 // HDF5 1.10 reads beyond the end of a chunk that unpacks to less than its shape.
-void check_chunks(const File& file, hid_t dataset, hid_t properties, bool packed,
-                  const std::string& path) {
-  const Handle space = file.own(H5Dget_space(dataset), path, "no data space");
+void check_chunks(const File& file, hid_t dataset, hid_t properties, const std::string& path) {
   const Handle type = file.own(H5Dget_type(dataset), path, "no type");
-  std::array<hsize_t, H5S_MAX_RANK> shape{}, chunk{}, offset{};
-  const int rank = H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr);
-  if (rank < 1 || H5Pget_chunk(properties, H5S_MAX_RANK, chunk.data()) != rank) {
+  const std::vector<hsize_t> shape = shape_of(file, dataset, path);
+  std::vector<hsize_t> chunk(shape.size());
+  const int rank = static_cast<int>(shape.size());
+  if (rank < 1 || H5Pget_chunk(properties, rank, chunk.data()) != rank) {
     file.fail(path, "shape cannot be read");
   }
-  const auto n_dimensions = static_cast<std::size_t>(rank);
   std::size_t bytes = H5Tget_size(type.get());
   hsize_t n_chunks = 1;
-  for (std::size_t d = 0; d < n_dimensions; ++d) {
+  for (std::size_t d = 0; d < shape.size(); ++d) {
     if (shape[d] == 0) return;
     if (chunk[d] == 0 || bytes > kMostChunk / chunk[d]) {
       file.fail(path, "found chunks beyond 64 MiB, expected 1 MiB");
@@ -92,27 +90,21 @@ void check_chunks(const File& file, hid_t dataset, hid_t properties, bool packed
     if (along > kMostChunks / n_chunks) file.fail(path, "absurd shape: too many chunks");
     n_chunks *= along;
   }
+  const bool is_packed = H5Pget_nfilters(properties) > 0;
   std::vector<unsigned char> stored, room(bytes);
-  for (std::size_t d = n_dimensions; d > 0;) { // the last dimension runs fastest
+  for_each_chunk(shape, chunk, [&](const std::vector<hsize_t>& offset) {
     hsize_t size = 0;
     file.check(H5Dget_chunk_storage_size(dataset, offset.data(), &size), path, "no chunk");
+    if (size == 0) return; // never written
     if (size > 2 * bytes + 1024) file.fail(path, "found a chunk larger than what it holds");
-    if (size > 0) { // otherwise never written
-      stored.resize(size);
-      std::uint32_t skipped_filters = 0;
-      file.check(
-          H5Dread_chunk(dataset, H5P_DEFAULT, offset.data(), &skipped_filters, stored.data()), path,
-          "chunk cannot be read");
-      if (skipped_filters != 0 || (packed ? !unpacks_to(stored, room) : size != bytes)) {
-        file.fail(path, "found a chunk that does not unpack to its shape");
-      }
+    stored.resize(size);
+    std::uint32_t skipped_filters = 0;
+    file.check(H5Dread_chunk(dataset, H5P_DEFAULT, offset.data(), &skipped_filters, stored.data()),
+               path, "chunk cannot be read");
+    if (skipped_filters != 0 || (is_packed ? !unpacks_to(stored, room) : size != bytes)) {
+      file.fail(path, "found a chunk that does not unpack to its shape");
     }
-    for (d = n_dimensions; d > 0; --d) {
-      offset[d - 1] += chunk[d - 1];
-      if (offset[d - 1] < shape[d - 1]) break;
-      offset[d - 1] = 0;
-    }
-  }
+  });
 }
 
 void check_properties(const File& file, hid_t dataset, const std::string& path) {
@@ -121,10 +113,7 @@ void check_properties(const File& file, hid_t dataset, const std::string& path) 
       H5Pget_layout(properties.get()) == H5D_VIRTUAL) {
     file.fail(path, "found values in other files, expected them in this one");
   }
-  const bool packed = check_filters(file, properties.get(), path);
-  if (H5Pget_layout(properties.get()) == H5D_CHUNKED && file.is_new(path)) {
-    check_chunks(file, dataset, properties.get(), packed, path);
-  }
+  check_filters(file, properties.get(), path);
 }
 
 } // namespace
@@ -150,6 +139,15 @@ void check_storage(const File& file, hid_t dataset, const std::string& path) {
     file.fail(path, "absurd shape: found " + std::to_string(n) + " values, the file holds " +
                         std::to_string(H5Dget_storage_size(dataset)) + " bytes of them");
   }
+}
+
+void check_content(const File& file, hid_t dataset, const std::string& path) {
+  if (H5Dget_offset(dataset) != HADDR_UNDEF || file.checked().contains(path)) return;
+  const Handle properties = file.own(H5Dget_create_plist(dataset), path, "no properties");
+  if (H5Pget_layout(properties.get()) == H5D_CHUNKED) {
+    check_chunks(file, dataset, properties.get(), path);
+  }
+  file.checked().insert(path); // not when it threw: whoever asks again is refused again
 }
 
 } // namespace boldmill::store

@@ -11,8 +11,11 @@ namespace boldmill::store {
 void check_links(const File& file);
 
 // Error{input}: values that stand in other files (external, virtual), pass another filter than
-// shuffle and zlib, whose shape asks for far more memory than the file can hold, or, once for each
-// dataset of an open file, chunks that do not unpack to their shape.
+// shuffle and zlib, or whose shape asks for far more memory than the file can hold.
 void check_storage(const File& file, hid_t dataset, const std::string& path);
+
+// Error{input}: chunks that do not unpack to their shape. Once for each dataset of an open file,
+// before its values are read.
+void check_content(const File& file, hid_t dataset, const std::string& path);
 
 } // namespace boldmill::store

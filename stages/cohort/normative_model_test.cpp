@@ -83,13 +83,7 @@ TEST(NormativeModel, HeldOutPeopleAreScoredByTheOthers) {
   const cohort::Split split = cohort::k_fold(60, 5, all.batch, {}, 3);
   const cohort::FoldRows rows = cohort::rows_of(split, 2);
   const auto among = [&](const std::vector<Eigen::Index>& some) {
-    Inputs out = all;
-    out.x = all.x(some, Eigen::all);
-    out.covariates = all.covariates(some, Eigen::all);
-    out.batch.clear();
-    for (const Eigen::Index row : some)
-      out.batch.push_back(all.batch[static_cast<std::size_t>(row)]);
-    return out;
+    return cohort::rows_among(all, some);
   };
   const Outputs expected =
       apply(fit(among(rows.training), {.min_people = 24}, Context{}), among(rows.test), Context{});

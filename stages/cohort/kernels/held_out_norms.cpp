@@ -6,8 +6,6 @@
 #include "stages/cohort/kernels/folds.hpp"
 
 namespace boldmill::cohort {
-namespace {
-
 normative_model::Inputs rows_among(const normative_model::Inputs& all,
                                    const std::vector<Eigen::Index>& rows) {
   normative_model::Inputs out = all;
@@ -18,8 +16,6 @@ normative_model::Inputs rows_among(const normative_model::Inputs& all,
   for (const Eigen::Index row : rows) out.batch.push_back(all.batch[static_cast<std::size_t>(row)]);
   return out;
 }
-
-} // namespace
 
 Eigen::MatrixXd held_out_z(const normative_model::Inputs& reference,
                            const normative_model::Params& params, int n_folds, std::uint64_t seed,

@@ -5,6 +5,9 @@
 
 namespace boldmill::cohort {
 
+[[nodiscard]] normative_model::Inputs rows_among(const normative_model::Inputs& all,
+                                                 const std::vector<Eigen::Index>& rows);
+
 // n x p. Each fold's people are scored by the model of the others; folds are dealt evenly over
 // batches, and rows with the same measures (copies of one person) share one. NaN: as in `apply`,
 // and where the people of the other folds are too few for a norm. Throws input when no fold has a
