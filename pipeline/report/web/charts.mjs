@@ -10,6 +10,8 @@ const kGrey = "#8c959f";
 
 const seen = (values) => values.filter((v) => v !== null && Number.isFinite(v));
 const style = {fontSize: "12px", background: "transparent", color: kInk};
+// Plot's own room below is for smaller letters: titles of axes would touch the ticks.
+const plot = (options) => Plot.plot({marginBottom: 40, ...options});
 
 function panel(title, ...nodes) {
   const box = element("div", {}, element("p", {className: "panel-title", textContent: title}));
@@ -33,10 +35,10 @@ function strip(metric, runs, width) {
   const worst = [...far].sort((a, b) => metric.better * (a.v - b.v)).slice(0, 3);
   const alike = points.every((one) => one.v === points[0].v);
   const arrow = metric.better > 0 ? "more is better \u2192" : "\u2190 less is better";
-  return Plot.plot({
+  return plot({
     width, height: 118, marginLeft: 12, marginRight: 12, marginTop: 26, marginBottom: 32, style,
     ariaLabel: `${metric.label}: ${points.length} runs, ${far.length} beyond the fence`,
-    x: {label: `${metric.unit ? `${metric.unit}  ` : ""}${arrow}`, labelArrow: "none", labelAnchor: "center", ...(alike ? {domain: [points[0].v - 1, points[0].v + 1], ticks: [points[0].v], tickFormat: (v) => `all ${v}`} : {nice: true, ticks: 5})},
+    x: {label: `${metric.unit ? `${metric.unit}  ` : ""}${arrow}`, labelArrow: "none", labelAnchor: "center", ...(alike ? {domain: [points[0].v - 1, points[0].v + 1], ticks: [points[0].v], tickFormat: (v) => `all ${Number(v.toPrecision(3))}`} : {nice: true, ticks: 5})},
     y: {axis: null, domain: [-0.8, 0.8]},
     marks: [
       Plot.rectX([metric], {x1: "q1", x2: "q3", y1: -0.7, y2: 0.7, fill: "#d0d7de", fillOpacity: 0.6}),
@@ -58,7 +60,7 @@ const charts = {
 
   missing(data, width) {
     const cells = data.patterns.flatMap((pattern, row) => [...pattern.missing].map((flag, i) => ({row, measure: data.measures[i], missing: flag === "1"})));
-    return Plot.plot({
+    return plot({
       width: Math.max(width, data.measures.length * 13), height: 120 + 16 * data.patterns.length, marginLeft: 60, marginBottom: 100, style,
       ariaLabel: "Patterns of missing measures",
       x: {domain: data.measures, tickRotate: -90, label: null, tickSize: 0},
@@ -71,13 +73,13 @@ const charts = {
   qcfc(data, width) {
     const half = Math.min(width, 460);
     const bars = data.r.map((n, i) => ({x1: i / 20 - 1, x2: (i + 1) / 20 - 1, n}));
-    const parts = [panel("connections by their correlation with mean FD", Plot.plot({
+    const parts = [panel("connections by their correlation with mean FD", plot({
       width: half, height: 240, marginLeft: 52, style, x: {label: "r", domain: [-1, 1]}, y: {label: "connections", grid: true},
       ariaLabel: "Histogram of QC-FC correlations",
       marks: [Plot.rectY(bars, {x1: "x1", x2: "x2", y: "n", fill: kMain}), Plot.ruleX([0], {stroke: kInk})],
     }))];
     if (data.bins.length) {
-      parts.push(panel("that correlation by distance", Plot.plot({
+      parts.push(panel("that correlation by distance", plot({
         width: half, height: 240, marginLeft: 52, style, x: {label: "distance of the regions [mm]"}, y: {label: "r", grid: true},
         ariaLabel: "QC-FC by distance",
         marks: [Plot.ruleY([0], {stroke: kInk}), Plot.areaY(data.bins, {x: "mm", y1: "q1", y2: "q3", fill: kMain, fillOpacity: 0.2}),
@@ -90,7 +92,7 @@ const charts = {
   scores(data, width) {
     const long = data.people.flatMap((one) => one.v.map((v, i) => ({score: data.names[i], group: one.group || "no group", v}))).filter((one) => one.v !== null);
     const groups = [...new Set(long.map((one) => one.group))].sort();
-    return Plot.plot({
+    return plot({
       width, height: 60 + data.names.length * (14 + 16 * groups.length), marginLeft: 10, marginRight: 10, style, grid: true,
       ariaLabel: "Circuit scores by group",
       color: {domain: groups, range: kGroups, legend: true}, fy: {label: null, domain: data.names, axis: null, padding: 0.15}, y: {axis: null, domain: groups},
@@ -106,17 +108,17 @@ const charts = {
     const chance = Plot.line([[0, 0], [1, 1]], {stroke: kGrey, strokeDasharray: "3,3"});
     const parts = [];
     if (data.roc.length) {
-      parts.push(panel("ROC", Plot.plot({...square, ariaLabel: "ROC curve", x: {label: "false positive rate", domain: [0, 1]}, y: {label: "true positive rate", domain: [0, 1], grid: true},
+      parts.push(panel("ROC", plot({...square, ariaLabel: "ROC curve", x: {label: "false positive rate", domain: [0, 1]}, y: {label: "true positive rate", domain: [0, 1], grid: true},
         marks: [chance, Plot.line(data.roc, {stroke: kMain, strokeWidth: 2})]})));
     }
     if (data.calibration.length) {
-      parts.push(panel("calibration", Plot.plot({...square, ariaLabel: "Calibration", x: {label: "predicted", domain: [0, 1]}, y: {label: "observed, with 95 % interval", domain: [0, 1], grid: true},
+      parts.push(panel("calibration", plot({...square, ariaLabel: "Calibration", x: {label: "predicted", domain: [0, 1]}, y: {label: "observed, with 95 % interval", domain: [0, 1], grid: true},
         marks: [chance, Plot.ruleX(data.calibration, {x: "p", y1: "l", y2: "u", stroke: kMain}), Plot.dot(data.calibration, {x: "p", y: "o", r: 4, fill: kMain, title: (bin) => `${bin.n} people`})]})));
     }
     if (data.decision.length) {
       const low = Math.min(-0.05, ...seen(data.decision.map((point) => point.m)));
       const lines = data.decision.flatMap((point) => [{t: point.t, v: point.m, who: "model"}, {t: point.t, v: point.e, who: "everybody"}, {t: point.t, v: 0, who: "nobody"}]);
-      parts.push(panel("decision curve", Plot.plot({...square, ariaLabel: "Decision curve", clip: true, x: {label: "threshold probability"}, y: {label: "net benefit", domain: [Math.max(low, -0.2), Math.max(0.1, ...data.decision.map((point) => Math.max(point.m, point.e)))], grid: true},
+      parts.push(panel("decision curve", plot({...square, ariaLabel: "Decision curve", clip: true, x: {label: "threshold probability"}, y: {label: "net benefit", domain: [Math.max(low, -0.2), Math.max(0.1, ...data.decision.map((point) => Math.max(point.m, point.e)))], grid: true},
         color: {domain: ["model", "everybody", "nobody"], range: [kMain, kOther, kGrey], legend: true},
         marks: [Plot.line(lines, {x: "t", y: "v", z: "who", stroke: "who", strokeWidth: (one) => (one.who === "model" ? 2.5 : 1.5), clip: true})]})));
     }
@@ -126,7 +128,7 @@ const charts = {
   scatter(data, width) {
     const all = seen(data.people.flatMap((one) => [one.y, one.p]));
     const ends = [Math.min(...all), Math.max(...all)];
-    return Plot.plot({
+    return plot({
       width: Math.min(width, 480), height: 400, marginLeft: 52, style, grid: true, x: {label: `predicted ${data.target}`}, y: {label: `observed ${data.target}`},
       ariaLabel: "Observed against predicted",
       marks: [Plot.line([[ends[0], ends[0]], [ends[1], ends[1]]], {stroke: kGrey, strokeDasharray: "3,3"}),
@@ -135,7 +137,7 @@ const charts = {
   },
 
   null(data, width) {
-    return Plot.plot({
+    return plot({
       width: Math.min(width, 480), height: 200, marginLeft: 52, style, x: {label: data.metric}, y: {label: "permutations", grid: true},
       ariaLabel: `Permutation null of ${data.metric}`,
       marks: [Plot.rectY(seen(data.null), Plot.binX({y: "count"}, {x: (v) => v, fill: kGrey})), Plot.ruleY([0]),
@@ -145,7 +147,7 @@ const charts = {
   },
 
   stages(data, width) {
-    return Plot.plot({
+    return plot({
       width: Math.min(width, 900), height: 50 + 20 * data.length, marginLeft: 170, style, x: {label: "seconds, summed over people", grid: true},
       y: {domain: data.map((one) => one.stage), label: null}, ariaLabel: "Time of stages",
       marks: [Plot.barX(data, {y: "stage", x: "wall", fill: kMain, title: (one) => `${one.stage}: ${one.wall} s wall, ${one.cpu} s CPU, ${one.mb} MB`}),
@@ -161,14 +163,14 @@ const charts = {
     const x = {domain: [0, end], label: "s", labelAnchor: "right"};
     const about = (one) => `${one.stage}, ${one.item}: ${one.a} to ${one.b} s, ${one.cores} cores, ${one.mb} MB`;
     const steps = [...data].sort((a, b) => a.a - b.a);
-    return element("div", {}, panel("stages", Plot.plot({
+    return element("div", {}, panel("stages", plot({
       ...frame, height: 50 + 18 * stages.length, ariaLabel: "When each stage ran", x: {...x, grid: true}, y: {domain: stages, label: null},
       color: {domain: items, range: kGroups, legend: items.length > 1},
       marks: [Plot.rect(data, {x1: "a", x2: (one) => Math.max(one.b, one.a + end / 400), y: "stage", fill: "item", inset: 2, title: about})],
-    })), panel("cores in use", Plot.plot({
+    })), panel("cores in use", plot({
       ...frame, height: 110, ariaLabel: "Cores in use over time", x: {...x, axis: null}, y: {label: null, zero: true, grid: true, ticks: 4},
       marks: [Plot.rectY(steps, {x1: "a", x2: "b", y1: 0, y2: "cores", fill: kMain, fillOpacity: 0.5, title: about})],
-    })), panel("memory of the process [MB]", Plot.plot({
+    })), panel("memory of the process [MB]", plot({
       ...frame, height: 130, marginBottom: 34, ariaLabel: "Memory over time", x, y: {label: null, zero: true, grid: true, ticks: 4},
       marks: [Plot.line(steps.filter((one) => one.mb > 0), {x: "b", y: "mb", stroke: kOther, marker: "circle", title: about})],
     })));
@@ -178,7 +180,7 @@ const charts = {
     const when = ["before", "after"];
     const long = data.flatMap((one) => when.flatMap((name) => seen(one[name]).map((v, i) => ({site: one.site, name, v, i}))));
     const sites = data.map((one) => one.site);
-    return Plot.plot({
+    return plot({
       width: Math.min(width, 820), height: 82 + 42 * sites.length, marginLeft: 150, marginBottom: 40, style, grid: true, ariaLabel: "Offset of sites before and after harmonisation",
       color: {domain: when, range: [kOther, kMain], legend: true}, fy: {domain: sites, label: null, padding: 0.15}, y: {domain: when, axis: null},
       x: {label: "offset in pooled SD", labelAnchor: "center"},
@@ -196,17 +198,17 @@ const charts = {
     });
     const points = data.measures.flatMap((one) => [{name: one.name, v: one.own, who: who[0]}, {name: one.name, v: one.others, who: who[1]}]).filter((one) => one.v !== null);
     const color = {domain: data.others.some((n) => n > 0) ? who : who.slice(0, 1), range: [kMain, kOther], legend: true};
-    return panels(panel("centiles", Plot.plot({
+    return panels(panel("centiles", plot({
       width: half, height: 260, marginLeft: 52, style, color, x: {label: "centile", domain: [0, 100]}, y: {label: "% of values", grid: true, zero: true}, ariaLabel: "Histogram of centiles",
       marks: [Plot.ruleY([5], {stroke: kGrey, strokeDasharray: "3,3"}), Plot.line(bins, {x: (one) => one.x + 2.5, y: "share", stroke: "who", marker: "circle"})],
-    })), panel("beyond z = 1.96, by measure", Plot.plot({
+    })), panel("beyond z = 1.96, by measure", plot({
       width: half, height: 40 + 13 * data.measures.length, marginLeft: 130, style, color, x: {label: "% of sessions", percent: true, zero: true, grid: true}, y: {domain: data.measures.map((one) => one.name), label: null, tickSize: 0}, ariaLabel: "Share of sessions beyond z = 1.96",
       marks: [Plot.ruleX([0.05], {stroke: kGrey, strokeDasharray: "3,3"}), Plot.dot(points, {x: "v", y: "name", fill: "who", title: (one) => `${one.name}, ${one.who}: ${one.v}`})],
     })));
   },
 
   contributions(data, width) {
-    return Plot.plot({
+    return plot({
       width: Math.min(width, 700), height: 62 + 22 * data.bars.length, marginLeft: 130, marginBottom: 40, style, x: {label: data.unit, labelAnchor: "center", grid: true}, y: {domain: data.bars.map((one) => one.name), label: null},
       ariaLabel: "What drove the prediction",
       marks: [Plot.barX(data.bars, {y: "name", x: "v", fill: (one) => (one.v < 0 ? kMain : kOther), title: (one) => `${one.name}: ${one.v}`}), Plot.ruleX([0], {stroke: kInk})],
@@ -215,7 +217,7 @@ const charts = {
 
   traces(data, width) {
     const dropped = data.kept.flatMap((flag, t) => (flag ? [] : [{a: t * data.tr, b: (t + 1) * data.tr}]));
-    return element("div", {}, ...data.traces.map((trace, i) => panel(trace.label, Plot.plot({
+    return element("div", {}, ...data.traces.map((trace, i) => panel(trace.label, plot({
       width, height: i === data.traces.length - 1 ? 106 : 76, marginLeft: 48, marginRight: 20, marginTop: 8, marginBottom: i === data.traces.length - 1 ? 36 : 6, style,
       ariaLabel: `${trace.label} over time`, x: {axis: i === data.traces.length - 1 ? "bottom" : null, label: "s", domain: [0, trace.values.length * data.tr]}, y: {label: null, ticks: 3, grid: true, nice: true},
       marks: [Plot.rect(dropped, {x1: "a", x2: "b", fill: "#e69f00", fillOpacity: 0.35}),
@@ -233,7 +235,7 @@ const charts = {
     cells.forEach((v, i) => image.data.set(v === null ? [200, 200, 200, 255] : shade(v), 4 * i));
     context.putImageData(image, 0, 0);
     const ticks = n > 40 ? [] : data.names;
-    return Plot.plot({
+    return plot({
       width: size * n + 150, height: size * n + (n > 40 ? 20 : 130), marginLeft: 140, marginTop: 4, marginRight: 10, marginBottom: n > 40 ? 16 : 126, style, ariaLabel: `Matrix of ${n} by ${n}`,
       x: {domain: [0, n], axis: null}, y: {domain: [n, 0], axis: null},
       marks: [Plot.image([0], {x: n / 2, y: n / 2, src: canvas.toDataURL(), width: size * n, height: size * n, imageRendering: "pixelated", preserveAspectRatio: "none"}),
@@ -249,7 +251,7 @@ const charts = {
     const names = data.points.map((one) => one.name);
     const there = data.points.filter((one) => one.v !== null);
     const reach = Math.max(2, ...seen(data.points.flatMap((one) => [one.l, one.h, one.v])).map(Math.abs)) * 1.1;
-    return Plot.plot({
+    return plot({
       width: Math.min(width, 820), height: 62 + 19 * names.length, marginLeft: 130, marginBottom: 40, style, grid: true, x: {label: data.unit ?? "healthy SD", labelAnchor: "center", domain: [-reach, reach]},
       y: {domain: names, label: null}, ariaLabel: data.label ?? "Circuit profile against the healthy band",
       marks: [Plot.barX(data.points.filter((one) => one.l !== null), {y: "name", x1: "l", x2: "h", fill: "#d0d7de"}), Plot.ruleX([0], {stroke: kInk}),
