@@ -202,6 +202,15 @@ bool print_left_out(const graph::CohortSummary& summary) {
   return summary.left_out.empty();
 }
 
+namespace {
+
+void say_preparing(const RunOptions& options) {
+  if (options.progress == "none" || options.progress == "json") return;
+  std::fputs("preparing the template and its regions\n", stderr);
+}
+
+} // namespace
+
 int run_command(const RunOptions& options, const std::string& command) {
   const Context context = process_context();
   const double begun = graph::wall_s();
@@ -211,9 +220,7 @@ int run_command(const RunOptions& options, const std::string& command) {
   warn_of_absent_targets(*study);
   const std::filesystem::path own = study->out / ".boldmill";
   if (!options.dry_run) schedule::write_asked(own / "asked", study->asked); // status tells from now
-  if (options.progress != "none" && options.progress != "json") {
-    std::fputs("preparing the template and its regions\n", stderr);
-  }
+  say_preparing(options);
   graph::finish_study(*study, context);
   for (const std::string& note : study->target.notes) {
     if (options.verbosity > 0) std::fprintf(stderr, "note: %s\n", note.c_str());
@@ -241,6 +248,7 @@ int plan_command(const RunOptions& options, const std::string& format) {
   const Context context = process_context();
   const auto study = graph::open_study(request_of(options, ""), true, context);
   refuse_if_nothing_runs(*study, options);
+  say_preparing(options);
   graph::finish_study(*study, context);
   const graph::Plan plan =
       graph::make_plan(*study, options.level != "group", options.level != "participant");

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "pipeline/bids/text.hpp"
+#include "pipeline/cli/counter.hpp"
 #include "pipeline/cli/stage_command.hpp"
 #include "pipeline/spaces/templates.hpp"
 #include "stages/core/parallel.hpp"
@@ -54,7 +55,10 @@ void add_simulate_options(CLI::App& app, SimulateOptions& options, std::function
 
 int run_simulate(const SimulateOptions& options, const Context& context) {
   with_threads(options.nprocs, [&] {
-    simulate::simulate(options.dir, options.params, anatomy_of(options), context);
+    Counter counter("simulated",
+                    std::int64_t{options.params.participants} * options.params.sessions,
+                    options.params.sessions > 1 ? "sessions" : "people");
+    simulate::simulate(options.dir, options.params, anatomy_of(options), counter.counted(context));
   });
   const std::string shown = bids::display(options.dir, 1000);
   std::cout << "simulated " << options.params.participants << " people in " << shown

@@ -66,7 +66,8 @@ std::string finish_text(const schedule::Status& status) {
   }
   return "finish   about " + clock_time(status.remaining_s) + " (in " +
          span_text(status.remaining_s) + "; " + std::to_string(status.n_processes) +
-         " processes, " + number("%.3g", status.per_hour) + " an hour)\n";
+         (status.n_processes == 1 ? " process, " : " processes, ") +
+         number("%.3g", status.per_hour) + " an hour)\n";
 }
 
 } // namespace

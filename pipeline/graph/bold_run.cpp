@@ -382,7 +382,7 @@ private:
     result.notes.insert(result.notes.end(), e.distortion.notes.begin(), e.distortion.notes.end());
     if (!e.coreg.edge_reason.empty()) {
       result.notes.push_back(
-          "coregistration by mutual information, not by the white-matter edge: " +
+          "BOLD was aligned to T1w by mutual information, not by the white-matter edge: " +
           e.coreg.edge_reason);
     }
     note_doubts(report_.n_nonfinite, e.motion, e.coreg, e.mask, anatomy_, result);

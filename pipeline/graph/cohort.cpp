@@ -99,7 +99,9 @@ store::CohortResults scored_by(const store::ModelRecord& model, const store::Coh
   ComparableMeasures scored = comparable;
   harmonise_by(model, reader, scored);
   add_scores(reader, scored, config, taxonomy, results, &model.reference);
-  results.tables = apply_model(model, reader);
+  for (store::TableRecord& table : apply_model(model, reader)) {
+    results.tables.push_back(std::move(table));
+  }
   if (const auto* norms = find_group(model.learned, "norms")) {
     results.tables.push_back(scored_norms(*norms, reader, comparable, {}));
   }

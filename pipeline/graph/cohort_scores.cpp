@@ -151,6 +151,34 @@ ComparableMeasures comparable_measures(const store::CohortReader& reader,
   return out;
 }
 
+namespace {
+
+// What the names of scores, features and measures stand for, for whoever opens the file alone.
+store::TableRecord circuit_names(const taxonomy::Taxonomy& taxonomy) {
+  std::vector<std::string> name, level, words;
+  const auto add = [&](const char* of, const std::string& own, std::string meaning) {
+    name.push_back(own);
+    level.emplace_back(of);
+    words.push_back(std::move(meaning));
+  };
+  for (const auto& score : taxonomy.scores) add("score", score.name, taxonomy::in_words(score));
+  for (const auto& feature : taxonomy.features) {
+    add("feature", feature.name, taxonomy::in_words(taxonomy, feature));
+  }
+  for (const auto& measure : taxonomy.measures) {
+    add("measure", measure.code, taxonomy::in_words(taxonomy, measure));
+  }
+  return {"circuit_names",
+          "circuit_name",
+          "what the names of scores, features and measures stand for",
+          "",
+          {{"name", "as in the tables", true, name, {}},
+           {"level", "score, feature or measure", true, level, {}},
+           {"meaning", "in words", true, words, {}}}};
+}
+
+} // namespace
+
 void add_scores(const store::CohortReader& reader, const ComparableMeasures& comparable,
                 const config::Config& config, const taxonomy::Taxonomy& taxonomy,
                 store::CohortResults& results, const store::ReferenceRecord* frozen) {
@@ -179,6 +207,7 @@ void add_scores(const store::CohortReader& reader, const ComparableMeasures& com
   results.scores = {scored.scores, scored.scores_se, scored.scores_coverage, scored.scores_se_run,
                     group_reasons(taxonomy.scores, taxonomy::feature_names(taxonomy),
                                   feature_reason, scored.scores)};
+  results.tables.push_back(circuit_names(taxonomy));
   results.reference.axis = "measure";
   results.reference.correlation = model.correlation;
   for (Eigen::Index m = 0; m < model.mean.size(); ++m) {

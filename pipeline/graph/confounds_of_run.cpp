@@ -38,9 +38,9 @@ Eigen::VectorXd mean_or(const compcor::Outputs& sets, std::string_view prefix,
                         std::vector<std::string>& notes) {
   const ComponentSet* set = set_of(sets, prefix);
   if (set != nullptr && set->n_voxels >= kEnough) return set->mean;
-  notes.push_back(std::string(column) + " is the mean over " + std::to_string(other.n_voxels) +
-                  " voxels of the eroded tissue mask, for the mask of aCompCor has " +
-                  std::to_string(set == nullptr ? 0 : set->n_voxels) + ", expected " +
+  notes.push_back("confound " + std::string(column) + " is the mean over the eroded tissue mask (" +
+                  std::to_string(other.n_voxels) + " voxels): fMRIPrep's, that of aCompCor, has " +
+                  std::to_string(set == nullptr ? 0 : set->n_voxels) + " voxels here, needs " +
                   std::to_string(kEnough));
   return other.mean;
 }

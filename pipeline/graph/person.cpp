@@ -140,8 +140,9 @@ private:
     }
   }
 
+  // What decides stands first: warnings and notes of the steps follow.
   void exclude(store::RunRecord& record, const std::string& status, const std::string& why) const {
-    record.reason += (record.reason.empty() ? "" : "; ") + why;
+    record.reason = why + (record.reason.empty() ? "" : "; ") + record.reason;
     record.status = status;
   }
 

@@ -242,9 +242,14 @@ std::string plan_text(const Plan& plan) {
     text += "\n";
     largest = std::max(largest, node.peak_bytes);
   }
-  char line[128];
-  std::snprintf(line, sizeof line, "%zu tasks, about %.0f s of one core, largest task %s\n",
-                plan.nodes.size(), plan.estimated_s(), megabytes(largest).c_str());
+  const auto n_cohort = std::count_if(plan.nodes.begin(), plan.nodes.end(), [](const auto& node) {
+    return node.kind == TaskKind::cohort;
+  });
+  char line[160];
+  std::snprintf(line, sizeof line, "%zu tasks%s, about %.0f s of one core, largest task %s\n",
+                plan.nodes.size() - static_cast<std::size_t>(n_cohort),
+                n_cohort > 0 ? " of people and one of the cohort" : "", plan.estimated_s(),
+                megabytes(largest).c_str());
   return text + line;
 }
 

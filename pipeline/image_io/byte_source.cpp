@@ -19,6 +19,7 @@ namespace boldmill::image_io {
 namespace {
 
 constexpr std::size_t kInputBytes = 256 * 1024;
+constexpr std::size_t kScrapBytes = 32 * 1024;
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
   throw Error(ErrorKind::input, path.string() + ": " + what);
@@ -45,8 +46,8 @@ struct ByteSource::State {
   bool gzip = false;
   std::uint64_t file_bytes = 0;
   std::uint64_t delivered = 0;
-  std::vector<unsigned char> input = std::vector<unsigned char>(kInputBytes);
-  std::size_t input_begin = 0; // used by plain files; gzip uses the decoder's own pointers
+  std::vector<unsigned char> input; // of the file, at most kInputBytes
+  std::size_t input_begin = 0;      // used by plain files; gzip uses the decoder's own pointers
   std::size_t input_end = 0;
   bool file_ended = false;
   bool inside_member = true;
@@ -98,8 +99,9 @@ ByteSource::ByteSource(const std::filesystem::path& path) : state_(std::make_uni
   s.file_bytes = static_cast<std::uint64_t>(info.st_size);
   if (s.file_bytes == 0) fail(path, "is empty");
   (void)::posix_fadvise(s.descriptor, 0, 0, POSIX_FADV_SEQUENTIAL);
+  s.input.resize(std::min<std::uint64_t>(kInputBytes, s.file_bytes));
   while (s.input_end < 2) {
-    const std::size_t got = s.read_file(s.input.data() + s.input_end, kInputBytes - s.input_end);
+    const std::size_t got = s.read_file(s.input.data() + s.input_end, s.input.size() - s.input_end);
     if (got == 0) break;
     s.input_end += got;
   }
@@ -179,7 +181,7 @@ std::size_t ByteSource::read(std::span<std::byte> out) {
 }
 
 std::uint64_t ByteSource::drain() {
-  std::vector<std::byte> scrap(kInputBytes);
+  std::vector<std::byte> scrap(kScrapBytes);
   std::uint64_t total = 0;
   for (std::size_t got = 0; (got = read(scrap)) > 0;) total += got;
   return total;

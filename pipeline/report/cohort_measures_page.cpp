@@ -26,20 +26,6 @@ std::vector<std::pair<std::string, std::size_t>> missing_patterns(const Eigen::M
   return out;
 }
 
-std::string commonest_reason(const Stored& stored, Eigen::Index measure) {
-  std::map<std::string, std::size_t> counts;
-  for (const auto& row : stored.measures.reason) {
-    const std::string& reason = row[static_cast<std::size_t>(measure)];
-    if (!reason.empty()) ++counts[reason];
-  }
-  const auto most =
-      std::max_element(counts.begin(), counts.end(),
-                       [](const auto& a, const auto& b) { return a.second < b.second; });
-  if (most == counts.end()) return "";
-  return most->first +
-         (counts.size() > 1 ? " (and " + std::to_string(counts.size() - 1) + " others)" : "");
-}
-
 double distance_mm(const store::AtlasRecord& atlas, std::size_t a, std::size_t b) {
   return std::hypot(atlas.x_mm[a] - atlas.x_mm[b], atlas.y_mm[a] - atlas.y_mm[b],
                     atlas.z_mm[a] - atlas.z_mm[b]);
@@ -112,6 +98,21 @@ Table distance_table(const Json& bins) {
 
 } // namespace
 
+std::string commonest_reason(const std::vector<std::vector<std::string>>& reasons,
+                             Eigen::Index column) {
+  std::map<std::string, std::size_t> counts;
+  for (const auto& row : reasons) {
+    const std::string& reason = row.at(static_cast<std::size_t>(column));
+    if (!reason.empty()) ++counts[reason];
+  }
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (most == counts.end()) return "";
+  return most->first +
+         (counts.size() > 1 ? " (and " + std::to_string(counts.size() - 1) + " others)" : "");
+}
+
 void add_missingness(Page& page, const Stored& stored) {
   page.begin_section("missing", "Missing circuit measures",
                      "A measure without its task, its region or enough volumes is missing with a "
@@ -129,13 +130,16 @@ void add_missingness(Page& page, const Stored& stored) {
     if (patterns.size() == kMostPatterns) break;
     patterns.push_back({{"n", n}, {"missing", pattern}});
   }
-  Table table(
-      "How often each measure is missing",
-      {{"measure", ""}, {"missing", "participant-sessions"}, {"of", ""}, {"commonest reason", ""}});
+  Table table("How often each measure is missing", {{"measure", ""},
+                                                    {"meaning", ""},
+                                                    {"missing", "participant-sessions"},
+                                                    {"of", ""},
+                                                    {"commonest reason", ""}});
   for (Eigen::Index m = 0; m < values.cols(); ++m) {
     const auto n = values.col(m).array().isNaN().count();
-    table.row({names[static_cast<std::size_t>(m)], std::to_string(n), std::to_string(values.rows()),
-               commonest_reason(stored, m)});
+    const std::string& name = names[static_cast<std::size_t>(m)];
+    table.row({name, stored.meaning("measure", name), std::to_string(n),
+               std::to_string(values.rows()), commonest_reason(stored.measures.reason, m)});
   }
   page.chart("missing",
              "A row is a pattern of missing measures (dark) with the number of "

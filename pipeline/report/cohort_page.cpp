@@ -46,12 +46,91 @@ std::string names_of(const std::vector<const QualityMetric*>& metrics,
   return out;
 }
 
+Cell link_to(const Stored& stored, std::size_t row, const store::RunRecord& run) {
+  return {run.run_id, page_href(stored.page(row)) + "#run-" + bids::safe_component(run.run_id)};
+}
+
+std::vector<std::string> notes_of(const store::RunRecord& run) {
+  std::vector<std::string> out;
+  for (std::size_t begin = 0; begin < run.reason.size();) {
+    const std::size_t end = std::min(run.reason.find("; ", begin), run.reason.size());
+    out.push_back(run.reason.substr(begin, end - begin));
+    begin = end + 2;
+  }
+  return out;
+}
+
+// The reason of a run; of one that is ok how many notes it has, which stand elsewhere.
+std::string told(const store::RunRecord& run) {
+  if (run.status != "ok") return run.reason;
+  const std::size_t n = notes_of(run).size();
+  return n == 0 ? "" : std::to_string(n) + (n == 1 ? " note" : " notes");
+}
+
 int urgency(const store::RunRecord& run, std::size_t n_outlying) {
   const int of_status = run.status == "failed"     ? 100
                         : run.status == "excluded" ? 50
-                        : run.status == "warning"  ? 1
+                        : run.status == "warning"  ? 30
                                                    : 0;
   return of_status + 10 * static_cast<int>(n_outlying);
+}
+
+constexpr std::size_t kMostNotes = 15;
+
+// A note without its numbers: what runs have in common.
+std::string kind_of(const std::string& note) {
+  std::string out;
+  bool in_number = false;
+  for (std::size_t i = 0; i < note.size(); ++i) {
+    const bool digit = std::isdigit(static_cast<unsigned char>(note[i])) != 0;
+    const bool more = digit || (in_number && note[i] == '.' && i + 1 < note.size() &&
+                                std::isdigit(static_cast<unsigned char>(note[i + 1])) != 0);
+    if (!more) {
+      out += note[i];
+    } else if (!in_number) {
+      if (!out.empty() && out.back() == '-') out.pop_back();
+      out += '#';
+    }
+    in_number = more;
+  }
+  return out;
+}
+
+// What runs that are ok have a note on, the commonest first.
+void add_notes(Page& page, const Stored& stored) {
+  struct Kind {
+    std::size_t n = 0, first = 0;
+    std::string example;
+  };
+  std::map<std::string, Kind> kinds;
+  std::size_t n_noted = 0;
+  for (std::size_t i = 0; i < stored.runs.run.size(); ++i) {
+    if (stored.runs.run[i].status != "ok") continue;
+    const auto notes = notes_of(stored.runs.run[i]);
+    n_noted += notes.empty() ? 0 : 1;
+    for (const std::string& note : notes) {
+      Kind& kind = kinds[kind_of(note)];
+      if (kind.n++ == 0) kind.first = i, kind.example = note;
+    }
+  }
+  if (kinds.empty()) return;
+  std::vector<Kind> order;
+  for (auto& [unused, kind] : kinds) order.push_back(std::move(kind));
+  std::stable_sort(order.begin(), order.end(), [](auto& a, auto& b) { return a.n > b.n; });
+  page.paragraph(std::to_string(n_noted) + " of " + std::to_string(stored.runs.run.size()) +
+                 " runs are ok and have a note: a step that fell back on another, or something "
+                 "that was not done. A note is no doubt about the run; the same one in all runs "
+                 "says something of the protocol.");
+  Table table("Notes on runs that are ok", {{"runs", ""},
+                                            {"note", "in the words of the first of them"},
+                                            {"first of them", "leads to the participant's page"}});
+  for (const Kind& kind : order) {
+    if (table.n_rows() == kMostNotes) break;
+    const auto& run = stored.runs.run[kind.first];
+    const auto row = static_cast<std::size_t>(stored.runs.row[kind.first]);
+    table.row({std::to_string(kind.n), kind.example, link_to(stored, row, run)});
+  }
+  page.table(table);
 }
 
 } // namespace
@@ -86,7 +165,8 @@ std::string cohort_page(const Stored& stored) {
 void add_first_looks(Page& page, const Stored& stored) {
   page.begin_section(
       "first", "Look here first",
-      "Runs that failed or were excluded, and runs with numbers far out on the bad side among "
+      "Runs that failed, were excluded or have a warning, and runs with numbers far out on the bad "
+      "side among "
       "the runs of their task (beyond Tukey's fence: 1.5 times the interquartile range).");
   std::vector<std::pair<int, std::size_t>> order;
   for (std::size_t i = 0; i < stored.runs.run.size(); ++i) {
@@ -95,33 +175,22 @@ void add_first_looks(Page& page, const Stored& stored) {
     if (own > 1) order.emplace_back(-own, i);
   }
   std::sort(order.begin(), order.end());
-  const auto noted = std::count_if(stored.runs.run.begin(), stored.runs.run.end(), [](auto& run) {
-    return run.status == "ok" && !run.reason.empty();
-  });
-  if (noted > 0) {
-    page.paragraph(std::to_string(noted) + " of " + std::to_string(stored.runs.run.size()) +
-                   " runs are ok and have a note on what was or was not done, such as a step that "
-                   "fell back on another: it stands in the last column of the table of runs and on "
-                   "the participant's page.");
-  }
   if (order.empty()) {
-    page.paragraph("No run stands out.");
+    page.paragraph("No run failed, was excluded or lies far out.");
+    add_notes(page, stored);
     page.end_section();
     return;
   }
   Table table("Runs to look at, worst first", {{"run", "leads to the participant's page"},
                                                {"status", "", true},
                                                {"far out", "numbers beyond the fence"},
-                                               {"reason", ""}});
+                                               {"reason or notes", ""}});
   for (const auto& [unused, i] : order) {
     if (table.n_rows() == kMostFirstLooks) break;
     const auto& run = stored.runs.run[i];
     const auto row = static_cast<std::size_t>(stored.runs.row[i]);
     table.row(
-        {{run.run_id, page_href(stored.page(row)) + "#run-" + bids::safe_component(run.run_id)},
-         run.status,
-         names_of(stored.outlying(run), run),
-         said_of(run)},
+        {link_to(stored, row, run), run.status, names_of(stored.outlying(run), run), told(run)},
         run.status);
   }
   page.table(table);
@@ -129,39 +198,38 @@ void add_first_looks(Page& page, const Stored& stored) {
     page.paragraph("The first " + std::to_string(kMostFirstLooks) + " of " +
                    std::to_string(order.size()) + "; the table of runs has them all.");
   }
+  add_notes(page, stored);
   page.end_section();
 }
 
 void add_runs(Page& page, const Stored& stored) {
   page.begin_section("runs", "Runs");
-  std::vector<Column> columns{{"run", "leads to the participant's page"},
-                              {"task", "", true},
-                              {"status", "ok, warning, excluded or failed", true},
-                              {"volumes", ""}};
+  std::vector<Column> columns{
+      {"run", "leads to the participant's page"},
+      {"task", "", true},
+      {"status", "ok, warning, excluded or failed", true},
+      {"far out", "how many numbers lie beyond Tukey's fence on the bad side"},
+      {"reason or notes", "a note is no doubt: what was or was not done; it "
+                          "stands above and on the participant's page"},
+      {"volumes", ""}};
   for (const auto& metric : quality_metrics()) {
     const std::string unit = metric.unit;
     columns.push_back({metric.label + (unit.empty() ? "" : " [" + unit + "]"), metric.what});
   }
-  columns.push_back({"far out", "how many numbers lie beyond Tukey's fence on the bad side"});
   columns.push_back({"decision", "of a person, from the review file", true});
   columns.push_back({"rater", ""});
-  columns.push_back({"reason or note", "a note is no doubt: what was or was not done"});
   Table table("Every run", columns);
   for (std::size_t i = 0; i < stored.runs.run.size(); ++i) {
     const auto& run = stored.runs.run[i];
     const auto row = static_cast<std::size_t>(stored.runs.row[i]);
+    const std::size_t far = stored.outlying(run).size();
     std::vector<Cell> cells{
-        {run.run_id, page_href(stored.page(row)) + "#run-" + bids::safe_component(run.run_id)},
-        run.task,
-        run.status,
-        std::to_string(run.n_volumes)};
+        link_to(stored, row, run),          run.task,  run.status,
+        far > 0 ? std::to_string(far) : "", told(run), std::to_string(run.n_volumes)};
     for (const auto& metric : quality_metrics())
       cells.push_back(number(metric.of(run), metric.format));
-    const std::size_t far = stored.outlying(run).size();
-    cells.push_back(far > 0 ? std::to_string(far) : "");
     cells.push_back(run.qc_decision);
     cells.push_back(run.qc_rater);
-    cells.push_back(said_of(run));
     table.row(cells, run.status, run.run_id);
   }
   page.table(table);
@@ -226,9 +294,8 @@ void add_quality(Page& page, const Stored& stored) {
     for (std::size_t i = 0; i < stored.runs.run.size(); ++i) {
       const auto& run = stored.runs.run[i];
       if (run.task != task) continue;
-      const auto row = static_cast<std::size_t>(stored.runs.row[i]);
-      runs.push_back(
-          {run.run_id, page_href(stored.page(row)) + "#run-" + bids::safe_component(run.run_id)});
+      const Cell link = link_to(stored, static_cast<std::size_t>(stored.runs.row[i]), run);
+      runs.push_back({link.text, link.href});
     }
     const Table table = spread_table(stored, task);
     page.heading("Task " + task);

@@ -44,10 +44,27 @@ void add_cohort_scores(Page& page, const Stored& stored) {
     page.end_section();
     return;
   }
-  const auto& names = stored.cohort.header().score;
+  const auto& all_names = stored.cohort.header().score;
   const Eigen::MatrixXd& value = stored.scores->value;
+  std::vector<Eigen::Index> shown; // those that anybody has
+  std::vector<std::string> names;
   std::vector<Column> columns{{"participant-session", ""}, {"group", "", true}};
-  for (const auto& name : names) columns.push_back({name, ""});
+  Table meanings("What the names stand for",
+                 {{"score", ""}, {"meaning", ""}, {"missing", "of all"}});
+  for (Eigen::Index s = 0; s < value.cols(); ++s) {
+    const std::string& name = all_names[static_cast<std::size_t>(s)];
+    const std::string meaning = stored.meaning("score", name);
+    const auto n_missing = value.col(s).array().isNaN().count();
+    meanings.row({name, meaning,
+                  n_missing == 0 ? "nobody"
+                  : n_missing < value.rows()
+                      ? std::to_string(n_missing)
+                      : "everybody: " + commonest_reason(stored.scores->reason, s)});
+    if (n_missing == value.rows()) continue;
+    shown.push_back(s);
+    names.push_back(name);
+    columns.push_back({name, meaning});
+  }
   Table table("Circuit scores", columns);
   Json points = Json::array();
   for (std::size_t row = 0; row < stored.people.participant_id.size(); ++row) {
@@ -55,7 +72,7 @@ void add_cohort_scores(Page& page, const Stored& stored) {
     std::vector<Cell> cells{{stored.session(row), page_href(stored.page(row)) + "#profile"},
                             stored.group[row]};
     Json own = Json::array();
-    for (Eigen::Index s = 0; s < value.cols(); ++s) {
+    for (const Eigen::Index s : shown) {
       std::string cell = number(value(r, s));
       if (!cell.empty() && stored.scores->se.size() > 0 && !std::isnan(stored.scores->se(r, s))) {
         cell += " (" + number(stored.scores->se(r, s)) + ")";
@@ -70,16 +87,43 @@ void add_cohort_scores(Page& page, const Stored& stored) {
       "scores",
       "Box: median and quartiles of a group; dots lie beyond 1.5 times the interquartile range.",
       {{"names", names}, {"people", points}});
+  if (shown.size() < all_names.size()) {
+    page.paragraph(std::to_string(all_names.size() - shown.size()) + " of the " +
+                   std::to_string(all_names.size()) +
+                   " scores are missing for everybody and not drawn: the first table says why.");
+  }
+  page.table(meanings);
   page.table(table);
   page.end_section();
 }
+
+namespace {
+
+// "eta_squared" is a name for programs.
+std::string plain(std::string text) {
+  static const std::map<std::string, std::string> known{{"eta_squared", "eta squared"},
+                                                        {"cramers_v", "Cramer's V"}};
+  const auto found = known.find(text);
+  if (found != known.end()) return found->second;
+  for (char& c : text) c = c == '_' ? ' ' : c;
+  return text;
+}
+
+std::string caption_of(const store::TableRecord& record) {
+  if (record.what.empty()) return plain(record.path);
+  std::string text = record.what;
+  if (text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
+  return text;
+}
+
+} // namespace
 
 Table table_of(const store::TableRecord& record, std::size_t most_rows) {
   const auto& first = record.columns.front();
   const std::size_t n = first.is_text ? first.text.size() : first.number.size();
   std::vector<Column> columns;
-  for (const auto& column : record.columns) columns.push_back({column.name, column.what});
-  Table table(record.path + (record.what.empty() ? "" : ": " + record.what), columns);
+  for (const auto& column : record.columns) columns.push_back({plain(column.name), column.what});
+  Table table(caption_of(record), columns);
   for (std::size_t i = 0; i < std::min(n, most_rows); ++i) {
     std::vector<Cell> cells;
     for (const auto& column : record.columns) {
@@ -94,7 +138,7 @@ void add_result_tables(Page& page, const Stored& stored) {
   std::string before;
   for (const auto& record : stored.tables) {
     if (record.axis == "row" || record.columns.empty()) continue;
-    if (record.path == kSiteAssociation) continue; // stands with harmonisation
+    if (record.path == kSiteAssociation || record.path == kCircuitNames) continue; // elsewhere
     const std::string family = record.path.substr(0, record.path.find('/'));
     if (family != before) {
       if (!before.empty()) page.end_section();
@@ -131,7 +175,7 @@ void add_reliability(Page& page, const Stored& stored) {
   }
   std::vector<Column> columns{{"measure", ""}};
   for (const auto& column : store::reliability_columns())
-    columns.push_back({column.name, column.what});
+    columns.push_back({plain(column.name), column.what});
   Table table("Reliability of each measure", columns);
   const auto& names = stored.cohort.header().measure;
   for (std::size_t m = 0; m < names.size(); ++m) {

@@ -35,14 +35,14 @@ p{margin:.3rem 0 .6rem;max-width:60rem;overflow-wrap:anywhere}a{color:var(--link
 .use{border-left:.3rem solid #b35900;padding:.2rem .7rem;background:#fff6e9}
 .lead{color:var(--soft)}.absent{color:var(--soft);font-style:italic}.error{border-left:.3rem solid #a40e26;padding:.2rem .7rem;background:#ffefec}
 nav{position:sticky;top:0;background:var(--back);border-bottom:1px solid var(--line);padding:.4rem 0;z-index:5;font-size:.9rem}
-nav ul{display:flex;gap:.2rem 1rem;list-style:none;margin:0;padding:0;overflow-x:auto;white-space:nowrap}
-section{padding-top:1.6rem;scroll-margin-top:2.5rem}@media screen{section.long{content-visibility:auto;contain-intrinsic-size:auto 40rem}}
-.wide{overflow-x:auto;max-width:100%;margin:.3rem 0 .8rem}
+nav ul{display:flex;flex-wrap:wrap;gap:.1rem 1rem;list-style:none;margin:0;padding:0}nav li{white-space:nowrap}
+section{padding-top:1.6rem;scroll-margin-top:4.5rem}@media screen{section.long{content-visibility:auto;contain-intrinsic-size:auto 40rem}}
+.wide{overflow-x:auto;max-width:100%;margin:.3rem 0 .8rem;background:linear-gradient(90deg,var(--back) 30%,#fff0) 0 0/2.5rem 100%,linear-gradient(270deg,var(--back) 30%,#fff0) 100% 0/2.5rem 100%,linear-gradient(90deg,#0003,#0000) 0 0/.7rem 100%,linear-gradient(270deg,#0003,#0000) 100% 0/.7rem 100%;background-repeat:no-repeat;background-attachment:local,local,scroll,scroll}
 .wide:focus-visible{outline:2px solid var(--link)}
 table{border-collapse:collapse;font-size:.83rem;font-variant-numeric:tabular-nums}
 caption{white-space:nowrap;text-align:left;font-weight:600;padding:.2rem 0;caption-side:top}
 th,td{padding:.25rem .55rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;max-width:34rem;overflow-wrap:break-word}.wide td:first-child{white-space:nowrap;position:sticky;left:0;background:var(--back)}
-td.n{text-align:right;white-space:nowrap}td.t{min-width:15rem}tr[data-run] td.t{min-width:34rem}thead th{background:var(--band);vertical-align:bottom}
+td.n{text-align:right;white-space:nowrap}td.t{min-width:15rem}tr[data-run] td.t{min-width:16rem}thead th{background:var(--band);vertical-align:bottom}
 th button{font:inherit;font-weight:600;background:none;border:0;padding:.2rem;margin:-.2rem;cursor:pointer;color:inherit;text-align:left}
 th[aria-sort=ascending] button::after{content:" \25B2"}th[aria-sort=descending] button::after{content:" \25BC"}
 tr.failed td:first-child{box-shadow:inset .3rem 0 #a40e26}tr.excluded td:first-child{box-shadow:inset .3rem 0 #b35900}tr.warning td:first-child{box-shadow:inset .3rem 0 #e0b400}
@@ -56,7 +56,7 @@ figure{margin:.6rem 0 1.2rem}figcaption{font-size:.85rem;color:var(--soft);max-w
 figure img{max-width:100%;height:auto;image-rendering:pixelated}
 figure svg{overflow:visible}.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:.4rem 1rem}
 .panels>div{min-width:0}.panel-title{font-size:.85rem;font-weight:600;margin:.2rem 0 0}
-.plot{overflow-x:auto;max-width:100%}.plot>img{width:min(100%,26rem);image-rendering:pixelated}
+.plot{overflow-x:auto;max-width:100%;padding-bottom:.3rem}.plot>img{width:min(100%,26rem);image-rendering:pixelated}
 details{margin:.3rem 0 .8rem}summary{cursor:pointer;font-size:.9rem}
 .viewer .canvas{height:26rem;max-width:56rem;background:#000}.viewer canvas{width:100%;height:100%}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.6rem;margin:.6rem 0}
@@ -66,7 +66,7 @@ legend{overflow-wrap:anywhere;font-weight:600;font-size:.9rem}
 fieldset textarea{width:100%;min-height:2.4rem}li{max-width:60rem;overflow-wrap:anywhere}nav li{max-width:none}
 footer{margin-top:2.5rem;border-top:1px solid var(--line);padding-top:.6rem;font-size:.85rem;color:var(--soft)}
 @media (max-width:40rem){body{font-size:15px;padding:0 .7rem 2rem}h1{font-size:1.3rem}nav{position:static}.wide td:first-child{position:static}}
-@media print{nav,.tools,.skip,.review,#viewer,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7pt}th,td{padding:.1rem .2rem}section:has(tr[data-run]){page:wide}table:has(tr[data-run]){font-size:6pt}td.t,tr[data-run] td.t{min-width:0}caption{white-space:normal}figure svg{max-width:100%;height:auto}.wide td:first-child{white-space:normal;position:static;overflow-wrap:anywhere;min-width:6rem}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
+@media print{nav,.tools,.skip,.review,#viewer,noscript{display:none!important}body{max-width:none;font-size:10pt;padding:0}section,figure,.card{break-inside:avoid}section.long{break-inside:auto}.wide,.plot{overflow:visible}table{font-size:7pt}th,td{padding:.1rem .2rem}body:has(tr[data-run]){page:wide}details:not([open]){display:none}table:has(tr[data-run]){font-size:6pt}td.t,tr[data-run] td.t{min-width:0}caption{white-space:normal}figure svg{max-width:100%;height:auto}.wide td:first-child{white-space:normal;position:static;overflow-wrap:anywhere;min-width:6rem}a{color:inherit}thead{display:table-header-group}tr{break-inside:avoid}}
 @page wide{size:A4 landscape}
 )css";
 

@@ -74,6 +74,40 @@ Spread spread_of(std::vector<double> values) {
   return out;
 }
 
+namespace {
+
+std::map<std::pair<std::string, std::string>, std::string>
+meanings_of(const std::vector<store::TableRecord>& tables) {
+  std::map<std::pair<std::string, std::string>, std::string> out;
+  for (const auto& table : tables) {
+    if (table.path != kCircuitNames) continue;
+    std::map<std::string, std::vector<std::string>> column;
+    for (const auto& one : table.columns) column[one.name] = one.text;
+    const auto &level = column["level"], &name = column["name"], &meaning = column["meaning"];
+    const std::size_t n = std::min({level.size(), name.size(), meaning.size()});
+    for (std::size_t i = 0; i < n; ++i) out[{level[i], name[i]}] = meaning[i];
+  }
+  return out;
+}
+
+std::vector<std::pair<double, double>> healthy_bands(const std::optional<store::ScoreTable>& table,
+                                                     const std::vector<std::uint8_t>& healthy) {
+  std::vector<std::pair<double, double>> out;
+  if (!table) return out;
+  for (Eigen::Index c = 0; c < table->value.cols(); ++c) {
+    std::vector<double> own;
+    for (std::size_t row = 0; row < healthy.size(); ++row) {
+      const double v = table->value(static_cast<Eigen::Index>(row), c);
+      if (healthy[row] != 0 && std::isfinite(v)) own.push_back(v);
+    }
+    const bool enough = own.size() >= 5;
+    out.emplace_back(enough ? quantile(own, 0.05) : NAN, enough ? quantile(own, 0.95) : NAN);
+  }
+  return out;
+}
+
+} // namespace
+
 Stored::Stored(const store::CohortReader& reader, const ReportInfo& about)
     : cohort(reader), info(about), people(reader.participants()), runs(reader.runs()),
       measures(reader.measures()), scores(reader.scores()), features(reader.features()),
@@ -86,11 +120,14 @@ Stored::Stored(const store::CohortReader& reader, const ReportInfo& about)
     Json card = Json::parse(prediction.model_card, nullptr, false);
     cards.push_back(card.is_object() ? std::move(card) : Json::object());
   }
+  meanings = meanings_of(tables);
   const auto group_column = config.value("/input/group_column"_json_pointer, std::string("group"));
   const auto column = people.columns.find(group_column);
   group = column == people.columns.end() ? std::vector<std::string>(people.participant_id.size())
                                          : column->second;
   healthy = store::healthy_rows(people, group_column, texts(config, "/input/control_values"));
+  score_bands = healthy_bands(scores, healthy);
+  feature_bands = healthy_bands(features, healthy);
   std::map<std::string, std::map<std::string, std::vector<double>>> values;
   for (const Run& run : runs.run) {
     for (const QualityMetric& metric : quality_metrics()) {
@@ -100,6 +137,11 @@ Stored::Stored(const store::CohortReader& reader, const ReportInfo& about)
   for (auto& [task, metrics] : values) {
     for (auto& [key, list] : metrics) spread[task][key] = spread_of(std::move(list));
   }
+}
+
+std::string Stored::meaning(const std::string& level, const std::string& name) const {
+  const auto found = meanings.find({level, name});
+  return found == meanings.end() ? "" : found->second;
 }
 
 std::string Stored::session(std::size_t row) const {

@@ -30,6 +30,8 @@ struct Spread { // of one metric over the runs of one task
 };
 constexpr std::size_t kLeastForOutliers = 8;
 
+inline constexpr const char* kCircuitNames = "circuit_names"; // a table below /cohort
+
 struct Stored {
   Stored(const store::CohortReader& reader, const ReportInfo& about);
 
@@ -46,12 +48,17 @@ struct Stored {
   std::string methods; // the paragraph in Markdown
   std::vector<store::NotDone> not_done;
   Json config;
-  std::vector<std::uint8_t> healthy;                           // N
-  std::vector<std::string> group;                              // N, "" unknown
-  std::map<std::string, std::map<std::string, Spread>> spread; // by task, by metric
+  std::vector<std::uint8_t> healthy;                                   // N
+  std::vector<std::string> group;                                      // N, "" unknown
+  std::map<std::string, std::map<std::string, Spread>> spread;         // by task, by metric
+  std::map<std::pair<std::string, std::string>, std::string> meanings; // by level and name
+  // The 5th to 95th percentile of the healthy people by column, NaN with fewer than five.
+  std::vector<std::pair<double, double>> score_bands, feature_bands;
 
-  [[nodiscard]] std::string session(std::size_t row) const;             // "sub-01_ses-a"
-  [[nodiscard]] std::string page(std::size_t row) const;                // "sub-01.html"
+  [[nodiscard]] std::string session(std::size_t row) const; // "sub-01_ses-a"
+  [[nodiscard]] std::string page(std::size_t row) const;    // "sub-01.html"
+  // What the name of a "score", "feature" or "measure" stands for, "" unknown.
+  [[nodiscard]] std::string meaning(const std::string& level, const std::string& name) const;
   [[nodiscard]] std::string why_not(const std::string& analysis) const; // "" when it was done
   // Metrics of a run beyond the fence on the bad side, of its task.
   [[nodiscard]] std::vector<const QualityMetric*> outlying(const store::RunRecord& run) const;

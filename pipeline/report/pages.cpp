@@ -9,13 +9,14 @@
 
 #include "pipeline/report/viewer.hpp"
 #include "pipeline/report/web_bundle.hpp"
-#include "stages/core/parallel.hpp"
+#include "stages/core/processes.hpp"
 
 namespace boldmill::report {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kPagesAtOnce = 64;
+constexpr std::size_t kPagesAtOnce = 32;
+constexpr std::size_t kWorthProcesses = 8; // pages, some tens of milliseconds each
 
 std::string shard_name(const std::string& participant, const std::string& session) {
   return participant + (session.empty() ? "" : "_" + session) + ".h5";
@@ -72,9 +73,11 @@ std::vector<fs::path> write_person_page(const fs::path& out, const std::string& 
   return written;
 }
 
+using Files = std::vector<std::vector<fs::path>>; // of each page, itself last
+using PageOfPerson = std::pair<std::string, std::vector<Session>>;
+
 // Once for all pages that have a viewer: those with a file before their own.
-void write_viewer(const fs::path& out, const std::vector<std::vector<fs::path>>& of_pages,
-                  std::vector<fs::path>& written) {
+void write_viewer(const fs::path& out, const Files& of_pages, std::vector<fs::path>& written) {
   for (const auto& files : of_pages) written.insert(written.end(), files.begin(), files.end());
   const bool needed = std::any_of(of_pages.begin(), of_pages.end(),
                                   [](const auto& files) { return files.size() > 1; });
@@ -83,7 +86,16 @@ void write_viewer(const fs::path& out, const std::vector<std::vector<fs::path>>&
   written.emplace_back(kViewerFile);
 }
 
-using PageOfPerson = std::pair<std::string, std::vector<Session>>;
+// Whether it was there to be written.
+bool write_template(const fs::path& out, Session session, std::vector<fs::path>& written) {
+  if (session.pictures == nullptr) session.pictures = pictures_of(session.shard);
+  const std::string script = template_script(session);
+  if (script.empty()) return false;
+  fs::create_directories(out / "figures");
+  bids::write_file_atomically(out / kTemplateVolumesFile, script);
+  written.emplace_back(kTemplateVolumesFile);
+  return true;
+}
 
 // Of all rows between the first and the last of these pages; none when they lie far apart.
 std::optional<EdgesOfRows> edges_of(std::span<const PageOfPerson> pages) {
@@ -105,6 +117,49 @@ std::optional<EdgesOfRows> edges_of(std::span<const PageOfPerson> pages) {
     out.name.push_back(std::move(name));
   }
   return out;
+}
+
+// The pages of some people one after the other.
+Files write_block(const fs::path& out, std::span<PageOfPerson> people) {
+  const auto edges = edges_of(people);
+  Files files;
+  for (auto& [page, sessions] : people) {
+    for (Session& session : sessions) session.edges = edges ? &*edges : nullptr;
+    files.push_back(write_person_page(out, page, sessions));
+  }
+  return files;
+}
+
+// HDF5 lets one thread in, so the pages of many people are made by several processes.
+Files write_people_pages(const fs::path& out, std::vector<PageOfPerson>& people,
+                         const Context& context) {
+  const int n_processes = processes_for(people.size(), kWorthProcesses);
+  const std::size_t fair = people.size() / (4 * static_cast<std::size_t>(n_processes)) + 1;
+  const std::size_t at_once = std::min(kPagesAtOnce, fair); // so that all have some to do
+  const auto block = [&](std::size_t b) {
+    const std::size_t first = b * at_once;
+    return std::span(people).subspan(first, std::min(at_once, people.size() - first));
+  };
+  Files of_pages;
+  const auto make = [&](std::size_t b) {
+    std::string text; // a line a page, its files apart by tabs: no name holds either
+    for (const auto& files : write_block(out, block(b))) {
+      for (const fs::path& file : files) text += file.string() + "\t";
+      text += "\n";
+    }
+    return text;
+  };
+  const auto use = [&](std::size_t, const std::string& text) {
+    for (std::size_t begin = 0; begin < text.size();) {
+      auto& files = of_pages.emplace_back();
+      for (; text[begin] != '\n'; begin = text.find('\t', begin) + 1) {
+        files.emplace_back(text.substr(begin, text.find('\t', begin) - begin));
+      }
+      ++begin;
+    }
+  };
+  in_processes({(people.size() + at_once - 1) / at_once, make, use}, n_processes, context);
+  return of_pages;
 }
 
 } // namespace
@@ -133,18 +188,15 @@ std::vector<fs::path> write_pages(const fs::path& out, const store::CohortReader
          shard_of(out, stored.people.participant_id[row], stored.people.session_id[row])});
   }
   std::vector<PageOfPerson> people(by_page.begin(), by_page.end());
-  std::vector<std::vector<fs::path>> of_pages(people.size());
-  for (std::size_t first = 0; first < people.size(); first += kPagesAtOnce) {
-    const std::size_t n = std::min(kPagesAtOnce, people.size() - first);
-    const auto edges = edges_of({people.data() + first, n});
-    parallel_blocks(context, n, 1, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = first + begin; i < first + end; ++i) {
-        for (Session& session : people[i].second) session.edges = edges ? &*edges : nullptr;
-        of_pages[i] = write_person_page(out, people[i].first, people[i].second);
-      }
-    });
-  }
+  const auto of_pages = write_people_pages(out, people, context);
   write_viewer(out, of_pages, written);
+  bool has_template = false;
+  for (std::size_t i = 0; i < people.size() && !has_template; ++i) {
+    if (of_pages[i].size() < 2) continue; // no viewer
+    for (const Session& session : people[i].second) {
+      has_template = has_template || write_template(out, session, written);
+    }
+  }
   return written;
 }
 
@@ -153,7 +205,8 @@ std::vector<fs::path> write_shard_pages(const fs::path& out, const std::vector<f
   std::vector<fs::path> written;
   if (shards.empty()) return written;
   const ReportInfo own = stored_info(out, store::CohortReader(shards.front()), info);
-  std::vector<std::vector<fs::path>> of_pages;
+  Files of_pages;
+  bool has_template = false;
   for (std::size_t begin = 0; begin < shards.size();) { // the sessions of a person stand together
     std::vector<std::unique_ptr<store::CohortReader>> readers;
     std::vector<std::unique_ptr<Stored>> stored;
@@ -171,6 +224,9 @@ std::vector<fs::path> write_shard_pages(const fs::path& out, const std::vector<f
       stored.push_back(std::move(one));
     }
     of_pages.push_back(write_person_page(out, page, sessions));
+    for (const Session& session : sessions) {
+      has_template = has_template || write_template(out, session, written);
+    }
     begin = end;
   }
   write_viewer(out, of_pages, written);

@@ -51,6 +51,9 @@ void add_gates(Page& page, const Stored& stored);
 void add_methods(Page& page, const Stored& stored);
 [[nodiscard]] std::string footer(const Stored& stored);
 inline constexpr const char* kSiteAssociation = "site_association";
+// The reason that most rows give for what they lack in a column; "" without one.
+[[nodiscard]] std::string commonest_reason(const std::vector<std::vector<std::string>>& reasons,
+                                           Eigen::Index column);
 [[nodiscard]] Table table_of(const store::TableRecord& record, std::size_t most_rows);
 
 // Of a participant page.

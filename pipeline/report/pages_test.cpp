@@ -320,6 +320,69 @@ TEST(Quality, OneBadRunAmongManyIsFarOutAndComesFirst) {
   EXPECT_EQ(count(html, "tSNR 4.0"), 2U) << "its two runs and no other";
 }
 
+TEST(CohortPage, NotesOfAllRunsAreCountedOnceWithoutTheirNumbers) {
+  const store::TestFolder folder;
+  const store::CohortReader cohort(example_cohort(folder, 6));
+  const ReportInfo info{"0.1.0", "", "", {}};
+  Stored stored(cohort, info);
+  ASSERT_GE(stored.runs.run.size(), 4U);
+  for (auto& run : stored.runs.run) run.status = "ok", run.reason = "";
+  for (std::size_t i = 0; i < 3; ++i) {
+    stored.runs.run[i].reason =
+        "a contrast of -" + std::to_string(i) + ".5 %, expected 0.50; no SliceTiming";
+  }
+  stored.runs.run[3].reason = "no SliceTiming";
+  Page page;
+  add_first_looks(page, stored);
+  const std::string html = page.document("", "", "");
+  EXPECT_TRUE(holds(html, "4 of " + std::to_string(stored.runs.run.size()) + " runs are ok and"));
+  EXPECT_TRUE(holds(html, "<td class=\"n\">3</td><td>a contrast of -0.5 %, expected 0.50</td>"));
+  EXPECT_TRUE(holds(html, "<td class=\"n\">4</td><td>no SliceTiming</td>"));
+  EXPECT_FALSE(holds(html, "-1.5 %")) << "the example is the first";
+  Page runs;
+  add_runs(runs, stored);
+  EXPECT_EQ(count(runs.document("", "", ""), "<td>2 notes</td>"), 3U);
+}
+
+TEST(CohortPage, ScoresThatNobodyHasAreNamedWithTheirReasonAndNotDrawn) {
+  const store::TestFolder folder;
+  const store::CohortReader cohort(example_cohort(folder, 6));
+  const ReportInfo info{"0.1.0", "", "", {}};
+  Stored stored(cohort, info);
+  ASSERT_TRUE(stored.scores && stored.scores->value.cols() >= 2);
+  const std::string name = cohort.header().score[1];
+  stored.scores->value.col(1).setConstant(NAN);
+  stored.scores->reason.assign(stored.people.participant_id.size(),
+                               std::vector<std::string>(cohort.header().score.size()));
+  for (auto& row : stored.scores->reason) row[1] = "no run of task faces";
+  stored.meanings[{"score", name}] = "Negative affect, activation: mean of A and B";
+  Page page;
+  add_cohort_scores(page, stored);
+  const std::string html = page.document("", "", "");
+  EXPECT_TRUE(holds(html, "<td>" + name +
+                              "</td><td class=\"t\">Negative affect, activation: mean of "
+                              "A and B</td><td>everybody: no run of task faces</td>"));
+  EXPECT_FALSE(holds(html, "<th scope=\"col\">" + name + "</th>"));
+  EXPECT_EQ(count(html, name), 1U) << "not in the chart either";
+}
+
+TEST(ParticipantPage, WideStandardErrorsAreMarked) {
+  const store::TestFolder folder;
+  const store::CohortReader cohort(example_cohort(folder, 6));
+  const ReportInfo info{"0.1.0", "", "", {}};
+  Stored stored(cohort, info);
+  ASSERT_TRUE(stored.scores && stored.scores->se.cols() >= 2);
+  stored.scores->value.row(0).setConstant(0.2);
+  stored.scores->se.row(0).setConstant(0.3);
+  stored.scores->se(0, 1) = 1.7;
+  Page page;
+  add_profile(page, {&stored, 0, {}, nullptr});
+  const std::string html = page.document("", "", "");
+  EXPECT_TRUE(holds(html, "1.70 (wide)"));
+  EXPECT_TRUE(holds(html, "Circuit scores: 1 of"));
+  EXPECT_EQ(count(html, "\"unsure\":true"), 1U);
+}
+
 TEST(Spread, QuartilesAndFences) {
   const Spread s = spread_of({5.0, NAN, 1.0, 2.0, 4.0, 3.0});
   EXPECT_EQ(s.n, 5U);

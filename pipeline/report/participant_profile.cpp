@@ -3,62 +3,66 @@
 #include <cmath>
 
 #include "pipeline/report/pages.hpp"
-#include "stages/core/statistics.hpp"
 
 namespace boldmill::report {
 namespace {
 
 constexpr double kFarZ = 1.96;
-
-// The 5th to 95th percentile of the healthy people, NaN with fewer than five.
-std::pair<double, double> healthy_band(const Stored& stored, const Eigen::MatrixXd& value,
-                                       Eigen::Index column) {
-  std::vector<double> own;
-  for (std::size_t row = 0; row < stored.healthy.size(); ++row) {
-    const double v = value(static_cast<Eigen::Index>(row), column);
-    if (stored.healthy[row] != 0 && std::isfinite(v)) own.push_back(v);
-  }
-  if (own.size() < 5) return {NAN, NAN};
-  return {quantile(own, 0.05), quantile(own, 0.95)};
-}
+constexpr double kUnsure = 1.0; // healthy SD: a wider standard error says little of a person
 
 void add_values(Page& page, const Session& session, const store::ScoreTable& values,
-                const std::vector<std::string>& names, const std::string& what) {
+                const std::vector<std::pair<double, double>>& bands,
+                const std::vector<std::string>& names, const std::string& level,
+                const std::string& what) {
   const auto row = static_cast<Eigen::Index>(session.row);
   Table table(what + " of this session", {{"name", ""},
+                                          {"meaning", ""},
                                           {"value", "healthy SD"},
                                           {"standard error", ""},
                                           {"healthy, 5 to 95 %", "of this cohort's healthy group"},
                                           {"coverage", "smallest share of a region seen"},
                                           {"why missing", ""}});
   Json points = Json::array();
+  std::size_t n_unsure = 0;
   for (Eigen::Index i = 0; i < values.value.cols(); ++i) {
     const auto n = static_cast<std::size_t>(i);
     const double value = values.value(row, i);
     const double se = values.se.size() > 0 ? values.se(row, i) : NAN;
-    const auto [low, high] = healthy_band(*session.stored, values.value, i);
+    const auto [low, high] = bands[n];
     const std::string why =
         session.row < values.reason.size() && n < values.reason[session.row].size()
             ? values.reason[session.row][n]
             : "";
-    table.row({names[n], number(value), number(se),
+    const bool unsure = std::isfinite(value) && se > kUnsure;
+    n_unsure += unsure ? 1 : 0;
+    table.row({names[n], session.stored->meaning(level, names[n]), number(value),
+               number(se) + (unsure ? " (wide)" : ""),
                std::isnan(low) ? "" : number(low) + " to " + number(high),
                values.coverage.size() > 0 ? number(values.coverage(row, i)) : "", why});
+    if (std::isnan(value) && std::isnan(low)) continue; // nobody has it: the table says why
     points.push_back({{"name", names[n]},
                       {"v", short_number(value)},
                       {"se", short_number(se)},
                       {"l", short_number(low)},
-                      {"h", short_number(high)}});
+                      {"h", short_number(high)},
+                      {"unsure", unsure}});
   }
   if (values.value.row(row).array().isNaN().all()) {
     page.paragraph(what + ": all " + std::to_string(names.size()) + " are missing.", "absent");
     page.folded(what + ": why each is missing", table);
     return;
   }
+  if (n_unsure > 0) {
+    page.paragraph(
+        what + ": " + std::to_string(n_unsure) + " of " + std::to_string(names.size()) +
+        " have a standard error above 1 healthy SD (hollow dots): so wide that the value "
+        "says little about this person. Short runs and heavy censoring do that.");
+  }
   page.chart("profile",
              what + ": dot and bar are this scan and its standard error, the grey band is where "
                     "nine of ten healthy people of "
-                    "this cohort lie. Missing ones have no dot; the table says why.",
+                    "this cohort lie. Missing ones have no dot, those that nobody has no line; the "
+                    "table says why.",
              {{"points", points}}, &table);
 }
 
@@ -68,25 +72,29 @@ void add_profile(Page& page, const Session& session) {
   const Stored& stored = *session.stored;
   const auto& header = stored.cohort.header();
   if (stored.scores && stored.scores->value.size() > 0) {
-    add_values(page, session, *stored.scores, header.score, "Circuit scores");
+    add_values(page, session, *stored.scores, stored.score_bands, header.score, "score",
+               "Circuit scores");
   } else {
     page.absent("Scores are relative to the cohort's healthy group: " +
                 std::string(stored.of_shard ? "this page was made from one shard."
                                             : "see what was not done on the cohort page."));
   }
   if (stored.features && stored.features->value.size() > 0)
-    add_values(page, session, *stored.features, header.feature, "Features");
+    add_values(page, session, *stored.features, stored.feature_bands, header.feature, "feature",
+               "Features");
   const auto& table = stored.measures.table;
   const auto row = static_cast<Eigen::Index>(session.row);
   if (table.value.size() == 0) return;
   Table raw("Raw measures", {{"measure", ""},
+                             {"meaning", ""},
                              {"value", "its own unit"},
                              {"standard error", ""},
                              {"coverage", ""},
                              {"why missing", ""}});
   for (Eigen::Index m = 0; m < table.value.cols(); ++m) {
     const auto n = static_cast<std::size_t>(m);
-    raw.row({header.measure[n], number(table.value(row, m), "%.4g"),
+    raw.row({header.measure[n], stored.meaning("measure", header.measure[n]),
+             number(table.value(row, m), "%.4g"),
              table.se.size() > 0 ? number(table.se(row, m), "%.3g") : "",
              table.coverage.size() > 0 ? number(table.coverage(row, m)) : "",
              session.row < stored.measures.reason.size() ? stored.measures.reason[session.row][n]
@@ -124,6 +132,7 @@ void add_own_norms(Page& page, const Session& session) {
                               {"expected", "their median, in the measure's unit"}};
   const bool held_out = helped && group.has("z_held_out");
   if (held_out) columns.push_back({"z held out", "from a norm without this person"});
+  columns.push_back({"meaning", ""});
   Table table("Measures against the norm", columns);
   Json points = Json::array();
   std::size_t n_far = 0;
@@ -136,6 +145,7 @@ void add_own_norms(Page& page, const Session& session) {
                             number(100.0 * at(group, "centile", i), "%.1f"),
                             number(at(group, "expected", i), "%.4g")};
     if (held_out) cells.emplace_back(number(at(group, "z_held_out", i)));
+    cells.emplace_back(stored.meaning("measure", names[m]));
     table.row(cells);
     points.push_back({{"name", names[m]},
                       {"v", short_number(z)},

@@ -122,21 +122,37 @@ std::string volumes_file(const std::string& page) {
 std::string volumes_script(const std::vector<Session>& sessions) {
   if (viewer_script().empty()) return "";
   Json volumes = Json::array();
+  bool has_template = false;
   for (const Session& session : sessions) {
     if (session.pictures == nullptr) continue;
     try {
       add_session(session, sessions.size() > 1, volumes);
-      if (volumes.empty() || &session != &sessions.back()) continue;
-      for (const auto& one : session.pictures->volumes(store::kTemplateFigures)) {
-        const std::string label =
-            one.region.empty() ? "template " + one.space : "regions of " + one.name;
-        volumes.push_back(volume_json(*session.stored, one, label));
-      }
+      has_template = has_template || session.pictures->has_volumes(store::kTemplateFigures);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::input) throw;
     }
   }
-  return volumes.empty() ? "" : "globalThis.boldmillVolumes=" + inert_json(volumes) + ";\n";
+  if (volumes.empty()) return "";
+  return "globalThis.boldmillVolumes=" + inert_json(volumes) + ";\n" +
+         (has_template
+              ? "globalThis.boldmillTemplateFile=\"./" + std::string(kTemplateVolumesFile) + "\";\n"
+              : "");
+}
+
+std::string template_script(const Session& session) {
+  if (viewer_script().empty() || session.pictures == nullptr) return "";
+  Json volumes = Json::array();
+  try {
+    for (const auto& one : session.pictures->volumes(store::kTemplateFigures)) {
+      const std::string label =
+          one.region.empty() ? "template " + one.space : "regions of " + one.name;
+      volumes.push_back(volume_json(*session.stored, one, label));
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::input) throw;
+    return "";
+  }
+  return volumes.empty() ? "" : "globalThis.boldmillTemplate=" + inert_json(volumes) + ";\n";
 }
 
 void add_viewer(Page& page, const std::string& file) {

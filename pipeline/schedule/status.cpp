@@ -21,6 +21,7 @@ struct Last {
 
 struct Speed {
   std::size_t n_made = 0;
+  double last_s = 0.0; // when the last of them was made
   double since_s = std::numeric_limits<double>::infinity();
 };
 
@@ -55,7 +56,9 @@ Status read_status(const fs::path& out) {
     if (at_work) speed.since_s = std::min(speed.since_s, record.started_s);
     for (const auto& entry : record.entries) {
       last[entry.line.session] = {entry.line, record.head.config_sha256};
-      if (at_work && entry.line.state == "done") ++speed.n_made;
+      if (!at_work || entry.line.state != "done") continue;
+      ++speed.n_made;
+      speed.last_s = std::max(speed.last_s, entry.time_s);
     }
   }
   std::map<std::string, Running> running;
@@ -90,12 +93,15 @@ Status read_status(const fs::path& out) {
       status.pending.push_back(session);
     }
   }
-  const double span = unix_now_s() - speed.since_s;
+  // The speed of those that ended: what is at work now brings the end nearer, not farther.
+  const double span = std::max(1e-3, speed.last_s - speed.since_s);
   const std::size_t n_left = status.pending.size() + status.running.size();
   status.remaining_s = n_left == 0 ? 0.0 : std::numeric_limits<double>::quiet_NaN();
-  if (speed.n_made > 0 && span > 0.0) {
+  if (speed.n_made > 0) {
     status.per_hour = 3600.0 * static_cast<double>(speed.n_made) / span;
-    if (n_left > 0) status.remaining_s = 3600.0 * static_cast<double>(n_left) / status.per_hour;
+    const double since_last = unix_now_s() - speed.last_s;
+    const double whole = 3600.0 * static_cast<double>(n_left) / status.per_hour;
+    if (n_left > 0) status.remaining_s = std::max(0.0, whole - since_last);
   }
   const auto cohort = fs::last_write_time(out / "cohort.h5", code);
   status.has_cohort = !code;

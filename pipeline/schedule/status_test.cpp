@@ -62,6 +62,22 @@ TEST_F(StatusTest, TellsEachStateAndItsReason) {
   EXPECT_FALSE(status.has_cohort);
 }
 
+// Two of three took 0.3 s: 0.15 s are left for the third, and fewer a moment later.
+TEST_F(StatusTest, TheEndComesNearerWhileNothingEnds) {
+  write_asked(own_ / "asked", {"sub-1", "sub-2", "sub-3"});
+  make_shard("sub-1");
+  make_shard("sub-2");
+  Journal journal(own_ / "journal", {"abc", 3});
+  ::usleep(300000);
+  journal.add({"sub-1", "done", "", 0.1, {}});
+  journal.add({"sub-2", "done", "", 0.1, {}});
+  const double first = read_status(out_).remaining_s;
+  ::usleep(50000);
+  const double second = read_status(out_).remaining_s;
+  EXPECT_GT(first, 0.0);
+  EXPECT_LT(second, first);
+}
+
 TEST_F(StatusTest, WithoutASpeedTheEndIsNotKnown) {
   write_asked(own_ / "asked", {"sub-1"});
   const Journal journal(own_ / "journal", {"abc", 1});

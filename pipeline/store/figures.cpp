@@ -259,6 +259,12 @@ std::vector<VolumeRecord> ShardPictures::volumes(const std::string& owner) const
   return found;
 }
 
+bool ShardPictures::has_volumes(const std::string& owner) const {
+  const Hdf5Lock lock;
+  const std::string path = "/volumes/" + safe_name(owner);
+  return exists(*file_, path) && !subgroups(*file_, path).empty();
+}
+
 TaskDesign ShardPictures::design(const std::string& run_id) const {
   const Hdf5Lock lock;
   const File& file = *file_;

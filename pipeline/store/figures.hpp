@@ -81,6 +81,7 @@ public:
   [[nodiscard]] std::vector<FigureRecord> figures(const std::string& owner) const;
   // /volumes/<owner>/<name>, in the order they were written; none in a file without them.
   [[nodiscard]] std::vector<VolumeRecord> volumes(const std::string& owner) const;
+  [[nodiscard]] bool has_volumes(const std::string& owner) const;
   // The regressors of a run's task; nothing when there are none.
   [[nodiscard]] TaskDesign design(const std::string& run_id) const;
   // The carpet of a run as a shard keeps it, see records.hpp; nothing when there is none.

@@ -1,10 +1,13 @@
 #include "pipeline/store/hdf5.hpp"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 #include "pipeline/store/seal.hpp"
 #include "pipeline/store/shard.hpp"
@@ -47,9 +50,17 @@ void sync(const std::filesystem::path& path, int flags) {
 
 } // namespace
 
+// A fork waits until nobody is inside HDF5. The child has one thread and no use for the state of a
+// mutex that counts the threads of its parent.
 std::recursive_mutex& hdf5_mutex() {
-  static std::recursive_mutex mutex;
-  return mutex;
+  alignas(std::recursive_mutex) static std::array<std::byte, sizeof(std::recursive_mutex)> room;
+  static auto* const mutex = [] {
+    auto* made = new (room.data()) std::recursive_mutex;
+    ::pthread_atfork([] { hdf5_mutex().lock(); }, [] { hdf5_mutex().unlock(); },
+                     [] { new (room.data()) std::recursive_mutex; });
+    return made;
+  }();
+  return *mutex;
 }
 
 Hdf5Lock::Hdf5Lock() : guard_(hdf5_mutex()) {

@@ -16,6 +16,7 @@ namespace boldmill::store {
 struct MergeOptions {
   std::string command;                  // goes to /provenance/command
   std::optional<CohortHeader> expected; // refuse shards of anything else
+  int n_processes = 0;                  // that read; 0: as many as cores, 1 for few shards
 };
 
 struct MergeResult {

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "pipeline/store/example_cohort.hpp"
 #include "pipeline/store/merge.hpp"
 #include "pipeline/store/reader.hpp"
+#include "pipeline/store/records_archive.hpp"
 #include "pipeline/store/shard.hpp"
 #include "pipeline/store/test_folder.hpp"
 
@@ -208,6 +210,58 @@ TEST(Merge, OrderOfShardsDoesNotMatterAndBytesAreTheSame) {
   }
   EXPECT_TRUE(compare_files(folder.path() / "a.part", folder.path() / "b.part").empty());
   EXPECT_EQ(folder.bytes("a.part"), folder.bytes("b.part"));
+}
+
+TEST(Merge, SeveralProcessesMakeTheSameBytesAndErrors) {
+  const TestFolder folder;
+  const auto shards = write_shards(folder, 9, {.regions = 30, .volumes = 300});
+  const auto merged = [&](const char* name, int n_processes) {
+    MergeOptions options{"merge", {}, n_processes};
+    std::atomic<std::int64_t> done = 0;
+    (void)merge_shards(shards, folder.path() / name, options, {{}, &done});
+    EXPECT_EQ(done, 9);
+    return folder.bytes(name);
+  };
+  const std::string one = merged("a.part", 1);
+  EXPECT_EQ(merged("b.part", 2), one);
+  EXPECT_EQ(merged("c.part", 5), one);
+  folder.write("shards/s7.h5", "no HDF5");
+  const auto refused = [&](int n_processes) {
+    return error_message(
+        [&] {
+          (void)merge_shards(shards, folder.path() / "d.part", {"merge", {}, n_processes}, {});
+        },
+        ErrorKind::dataset);
+  };
+  EXPECT_NE(refused(1).find("s7.h5"), std::string::npos);
+  EXPECT_EQ(refused(3), refused(1));
+  EXPECT_FALSE(fs::exists(folder.path() / "d.part"));
+}
+
+// Everything of a person but what CohortReader::person leaves out goes through as it is.
+TEST(Merge, PeopleComeBackFromTheirBytes) {
+  const TestFolder folder;
+  const auto header = example::header();
+  write_shard(folder.path() / "s.h5", header, example::person(1, header));
+  PersonRecord person = CohortReader(folder.path() / "s.h5").person(0);
+  ASSERT_FALSE(person.runs.empty());
+  cache::Archive out;
+  out(person);
+  cache::Archive in(out.bytes());
+  PersonRecord again;
+  in(again);
+  EXPECT_TRUE(in.at_end());
+  for (const RunRecord& run : again.runs) EXPECT_TRUE(run.series.empty());
+  for (PersonRecord* one : {&person, &again}) { // a shard is not written without edges
+    for (ConnectivityRecord& record : one->connectivity) {
+      for (const auto& known : example::person(1, header).connectivity) {
+        if (known.atlas == record.atlas) record.edges = known.edges;
+      }
+    }
+  }
+  write_shard(folder.path() / "a.h5", header, person);
+  write_shard(folder.path() / "b.h5", header, again);
+  EXPECT_EQ(folder.bytes("a.h5"), folder.bytes("b.h5"));
 }
 
 TEST(Merge, RefusesWhatDoesNotBelongAndNamesIt) {

@@ -80,9 +80,9 @@ void write_result_table(const Group& root, const TableRecord& table) {
 std::vector<TableRecord> CohortReader::result_tables() const {
   const Hdf5Lock lock;
   std::vector<TableRecord> out;
-  for (const char* name :
-       {"/cohort/review", "/cohort/group_statistics", "/cohort/treatment", "/cohort/scored",
-        "/cohort/site_association", "/cohort/biotype_verdict", "/cohort/published_chain"}) {
+  for (const char* name : {"/cohort/circuit_names", "/cohort/review", "/cohort/group_statistics",
+                           "/cohort/treatment", "/cohort/scored", "/cohort/site_association",
+                           "/cohort/biotype_verdict", "/cohort/published_chain"}) {
     if (!exists(state_->file, "/cohort")) break;
     find_tables(state_->file, name, out);
   }

@@ -54,6 +54,25 @@ taxonomy::Taxonomy small() {
   return t;
 }
 
+TEST(TaxonomyRules, NamesAreSaidInWords) {
+  auto t = small();
+  t.regions[0].name = "amygdala";
+  t.regions[0].hemisphere = "L";
+  t.regions[1].name = "precuneus";
+  t.regions[1].hemisphere = "M";
+  EXPECT_EQ(in_words(t, t.measures[0]), "connectivity of left amygdala and precuneus; task-free");
+  EXPECT_EQ(in_words(t, t.measures[1]), "connectivity of C and A2; task-free"); // no names
+  EXPECT_EQ(in_words(t, t.measures[2]),
+            "activation of left amygdala; faces, contrast fear_vs_neutral");
+  EXPECT_EQ(in_words(t, t.measures[3]), "interaction (PPI) of seed left amygdala with precuneus; "
+                                        "faces, contrast fear_vs_neutral");
+  EXPECT_EQ(in_words(t, t.features[0]), in_words(t, t.measures[0]));
+  EXPECT_EQ(in_words(t, t.features[3]), "mean of ABa, BAb");
+  t.scores[0].circuit = "Salience";
+  t.scores[0].kind = "connectivity";
+  EXPECT_EQ(in_words(t.scores[0]), "Salience, connectivity: mean of -1 * AB, CA2");
+}
+
 TEST(TaxonomyRules, SmallOneIsRightAndSharesRegions) {
   const auto t = small();
   EXPECT_TRUE(taxonomy::problems(t).empty());

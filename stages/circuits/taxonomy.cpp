@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <set>
 
 #include "stages/core/error.hpp"
@@ -173,6 +174,70 @@ std::vector<std::string> feature_names(const Taxonomy& taxonomy) {
 }
 std::vector<std::string> score_names(const Taxonomy& taxonomy) {
   return names_of(taxonomy.scores, [](const Score& s) { return s.name; });
+}
+
+namespace {
+
+std::string list_of(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+// "left amygdala (negative affect)"; the code for a region without a name.
+std::string region_in_words(const Taxonomy& taxonomy, const std::string& code) {
+  for (const Region& region : taxonomy.regions) {
+    if (region.code != code || region.name.empty()) continue;
+    const char* side = region.hemisphere == "L"   ? "left "
+                       : region.hemisphere == "R" ? "right "
+                                                  : "";
+    return side + region.name;
+  }
+  return code;
+}
+
+// "conscious facial emotion viewing, contrast sad_vs_neu"
+std::string asked_of(const Taxonomy& taxonomy, const Measure& measure) {
+  const auto task = taxonomy.tasks.find(measure.task);
+  const std::string name = task == taxonomy.tasks.end() || task->second.description.empty()
+                               ? "task " + measure.task
+                               : task->second.description;
+  return name + ", contrast " + measure.contrast;
+}
+
+} // namespace
+
+std::string in_words(const Taxonomy& taxonomy, const Measure& measure) {
+  const std::string a = region_in_words(taxonomy, measure.region_a);
+  if (measure.kind == MeasureKind::activation) {
+    return "activation of " + a + "; " + asked_of(taxonomy, measure);
+  }
+  const std::string b = region_in_words(taxonomy, measure.region_b);
+  if (measure.kind == MeasureKind::intrinsic) {
+    return "connectivity of " + a + " and " + b + "; task-free";
+  }
+  return "interaction (PPI) of seed " + a + " with " + b + "; " + asked_of(taxonomy, measure);
+}
+
+std::string in_words(const Taxonomy& taxonomy, const Feature& feature) {
+  if (feature.members.size() > 1) return "mean of " + list_of(feature.members);
+  for (const Measure& measure : taxonomy.measures) {
+    if (!feature.members.empty() && measure.code == feature.members.front()) {
+      return in_words(taxonomy, measure);
+    }
+  }
+  return list_of(feature.members);
+}
+
+std::string in_words(const Score& score) {
+  std::vector<std::string> members = score.members;
+  for (std::size_t i = 0; i < std::min(members.size(), score.orientation.size()); ++i) {
+    if (score.orientation[i] == 1.0) continue;
+    char weight[32];
+    std::snprintf(weight, sizeof weight, "%g * ", score.orientation[i]);
+    members[i] = weight + members[i];
+  }
+  return score.circuit + ", " + score.kind + ": mean of " + list_of(members);
 }
 
 std::vector<Region> distinct_regions(const Taxonomy& taxonomy) {

@@ -95,6 +95,12 @@ struct Taxonomy {
 [[nodiscard]] std::vector<std::string> feature_names(const Taxonomy& taxonomy);
 [[nodiscard]] std::vector<std::string> score_names(const Taxonomy& taxonomy);
 
+// What a name stands for, in a line of words: "connectivity of left amygdala and ... at rest",
+// "mean of NS2NS1b, NS1NS2a", "Salience, connectivity: mean of S1S3, S2S4".
+[[nodiscard]] std::string in_words(const Taxonomy& taxonomy, const Measure& measure);
+[[nodiscard]] std::string in_words(const Taxonomy& taxonomy, const Feature& feature);
+[[nodiscard]] std::string in_words(const Score& score);
+
 // Regions with distinct masks, first code of each, in order: what has to be extracted.
 [[nodiscard]] std::vector<Region> distinct_regions(const Taxonomy& taxonomy);
 // Region code -> position in distinct_regions.

@@ -269,7 +269,7 @@ void refine_on_edges(const WhiteMatterEdge& edge, const Params& params, const Im
   const double moved = rms_displacement_mm(after, before, images.bold_center, kHeadRadiusMm);
   if (!(refined.cost.contrast > kLeastContrast)) {
     out.edge_reason = "the BOLD has a contrast of " + two_places(refined.cost.contrast) +
-                      " % over it, expected " + two_places(kLeastContrast);
+                      " % over it, expected at least " + two_places(kLeastContrast);
   } else if (moved > params.max_refinement_mm) {
     out.edge_reason = "it moves the head by " + two_places(moved) + " mm, expected at most " +
                       two_places(params.max_refinement_mm);

@@ -35,12 +35,17 @@ def look_at(group):
 
 
 def volumes_in(folder):
-    [name] = glob.glob(f"{folder}/figures/*_volumes.js")
-    check(os.path.getsize(name) < 3e6, f"{os.path.getsize(name)} bytes for the viewer")
-    with open(name) as f:
-        text = f.read()
-    check(text.startswith("globalThis.boldmillVolumes=") and text.endswith(";\n"), text[:80])
-    return json.loads(text[len("globalThis.boldmillVolumes="):-2])
+    """Of the one page's own script, and of the template's beside it, which it names."""
+    found = []
+    [own] = glob.glob(f"{folder}/figures/sub-*_volumes.js")
+    for name, variable in ((own, "boldmillVolumes"), (f"{folder}/figures/template_volumes.js", "boldmillTemplate")):
+        check(os.path.getsize(name) < 3e6, f"{os.path.getsize(name)} bytes for the viewer")
+        with open(name) as f:
+            first, *more = f.read().splitlines()
+        check(first.startswith(f"globalThis.{variable}=") and first.endswith(";"), first[:80])
+        check(more == (['globalThis.boldmillTemplateFile="./figures/template_volumes.js";'] if name == own else []), str(more))
+        found += json.loads(first[first.index("=") + 1:-1])
+    return found
 
 
 def the_viewer_shows_the_brain(folder, shard):

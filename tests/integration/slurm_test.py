@@ -8,13 +8,16 @@ import time
 
 import slurm
 from guide import marked
-from support import FAST, PROGRAM, Scratch, check, leftovers, run, same
+from support import FAST, PROGRAM, SOURCE, Scratch, check, leftovers, run, same
 
 
 
 def guide_lines():
     """The commands of the guide's page on clusters, as written."""
     [(_, code)] = marked("cluster.md", "slurm_test.py")
+    with open(os.path.join(SOURCE, "README.md"), encoding="utf-8") as file:
+        shown = file.read().splitlines()
+    check(all("    " + line in shown for line in code.splitlines()), "README.md does not show the lines of docs/cluster.md")
     return code.splitlines()
 
 

@@ -235,13 +235,14 @@ const charts = {
     cells.forEach((v, i) => image.data.set(v === null ? [200, 200, 200, 255] : shade(v), 4 * i));
     context.putImageData(image, 0, 0);
     const ticks = n > 40 ? [] : data.names;
+    const fontSize = Math.min(10, size + 1);
     return plot({
       width: size * n + 150, height: size * n + (n > 40 ? 20 : 130), marginLeft: 140, marginTop: 4, marginRight: 10, marginBottom: n > 40 ? 16 : 126, style, ariaLabel: `Matrix of ${n} by ${n}`,
       x: {domain: [0, n], axis: null}, y: {domain: [n, 0], axis: null},
       marks: [Plot.image([0], {x: n / 2, y: n / 2, src: canvas.toDataURL(), width: size * n, height: size * n, imageRendering: "pixelated", preserveAspectRatio: "none"}),
         Plot.frame({stroke: "#d0d7de"}),
-        Plot.text(ticks, {x: 0, y: (_, i) => i + 0.5, text: (name) => name, textAnchor: "end", dx: -4, fontSize: 10, lineWidth: 13, textOverflow: "ellipsis-end"}),
-        Plot.text(ticks, {x: (_, i) => i + 0.5, y: n, text: (name) => name, textAnchor: "end", rotate: -90, dy: 4, fontSize: 10, lineWidth: 12, textOverflow: "ellipsis-end"}),
+        Plot.text(ticks, {x: 0, y: (_, i) => i + 0.5, text: (name) => name, textAnchor: "end", dx: -4, fontSize, lineWidth: 13, textOverflow: "ellipsis-end"}),
+        Plot.text(ticks, {x: (_, i) => i + 0.5, y: n, text: (name) => name, textAnchor: "end", rotate: -90, dy: 4, fontSize, lineWidth: 12, textOverflow: "ellipsis-end"}),
         Plot.tip(cells.map((v, i) => ({v, a: i % n, b: Math.floor(i / n)})).slice(0, n > 40 ? 0 : n * n), Plot.pointer({x: (one) => one.a + 0.5, y: (one) => one.b + 0.5,
           title: (one) => `${data.names[one.b]}\n${data.names[one.a]}\n${one.v ?? "missing"}`}))],
     });
@@ -255,8 +256,8 @@ const charts = {
       width: Math.min(width, 820), height: 62 + 19 * names.length, marginLeft: 130, marginBottom: 40, style, grid: true, x: {label: data.unit ?? "healthy SD", labelAnchor: "center", domain: [-reach, reach]},
       y: {domain: names, label: null}, ariaLabel: data.label ?? "Circuit profile against the healthy band",
       marks: [Plot.barX(data.points.filter((one) => one.l !== null), {y: "name", x1: "l", x2: "h", fill: "#d0d7de"}), Plot.ruleX([0], {stroke: kInk}),
-        Plot.ruleY(there.filter((one) => one.se !== null), {y: "name", x1: (one) => one.v - one.se, x2: (one) => one.v + one.se, stroke: kMain, strokeWidth: 2}),
-        Plot.dot(there, {y: "name", x: "v", r: 4, fill: kMain, title: (one) => `${one.name}: ${one.v}`})],
+        Plot.ruleY(there.filter((one) => one.se !== null), {y: "name", x1: (one) => Math.max(-reach, one.v - one.se), x2: (one) => Math.min(reach, one.v + one.se), stroke: kMain, strokeWidth: 2}),
+        Plot.dot(there, {y: "name", x: "v", r: 4, stroke: kMain, fill: (one) => (one.unsure ? "#fff" : kMain), title: (one) => `${one.name}: ${one.v}`})],
     });
   },
 };

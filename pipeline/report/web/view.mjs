@@ -16,7 +16,8 @@ const choices = (volumes, none) => [...(none ? [element("option", {value: "", te
 async function start(box) {
   await load(box.dataset.viewer);
   await load(box.dataset.volumes);
-  const volumes = globalThis.boldmillVolumes;
+  if (globalThis.boldmillTemplateFile) await load(globalThis.boldmillTemplateFile); // the same for every page
+  const volumes = [...globalThis.boldmillVolumes, ...(globalThis.boldmillTemplate ?? [])];
   const canvas = element("canvas", {width: 900, height: 600, tabIndex: 0});
   canvas.setAttribute("aria-label", "Slices through the brain; arrow keys and page keys move the crosshair");
   canvas.setAttribute("role", "img");
