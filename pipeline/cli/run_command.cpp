@@ -248,7 +248,7 @@ int plan_command(const RunOptions& options, const std::string& format) {
   const Context context = process_context();
   const auto study = graph::open_study(request_of(options, ""), true, context);
   refuse_if_nothing_runs(*study, options);
-  say_preparing(options);
+  if (format != "json" && format != "dot") say_preparing(options); // those are for programs
   graph::finish_study(*study, context);
   const graph::Plan plan =
       graph::make_plan(*study, options.level != "group", options.level != "participant");

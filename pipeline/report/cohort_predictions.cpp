@@ -41,14 +41,15 @@ Table metrics_table(const store::PredictionRecord& record, const Json& card) {
                               {"95 % interval", ""},
                               {"p", "share of permuted outcomes that do as well"}};
   for (const auto& name : others) {
-    std::string label = "from " + name.substr(9) + " alone";
-    for (char& c : label) c = c == '_' ? ' ' : c;
-    columns.push_back({label, "the same metric predicted from it alone"});
+    const std::string own = plain_words(name.substr(9));
+    columns.push_back({own == "joint" ? "from all of these together" : "from " + own + " alone",
+                       "the same metric predicted without imaging"});
   }
   Table table("Performance, beside what simpler predictors reach", columns);
   for (const auto& m : record.metrics) {
-    std::vector<Cell> cells{m.name, number(m.value, "%.3f"), interval(m.lower, m.upper),
-                            number(m.p_permutation, "%.3f")};
+    if (!others.empty() && m.name.find("_baseline_") != m.name.npos) continue; // a column has it
+    std::vector<Cell> cells{plain_words(m.name), number(m.value, "%.3f"),
+                            interval(m.lower, m.upper), number(m.p_permutation, "%.3f")};
     const auto own = std::find_if(listed.begin(), listed.end(), [&m](const Json& one) {
       return one.is_object() && one.value("name", "") == m.name;
     });

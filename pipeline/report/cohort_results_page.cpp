@@ -99,18 +99,13 @@ void add_cohort_scores(Page& page, const Stored& stored) {
 
 namespace {
 
-// "eta_squared" is a name for programs.
-std::string plain(std::string text) {
-  static const std::map<std::string, std::string> known{{"eta_squared", "eta squared"},
-                                                        {"cramers_v", "Cramer's V"}};
-  const auto found = known.find(text);
-  if (found != known.end()) return found->second;
-  for (char& c : text) c = c == '_' ? ' ' : c;
-  return text;
+// Values of text columns that are names for programs; others may be labels of people or columns.
+std::string plain_value(const std::string& text) {
+  return text == "eta_squared" ? "eta squared" : text == "cramers_v" ? "Cramer's V" : text;
 }
 
 std::string caption_of(const store::TableRecord& record) {
-  if (record.what.empty()) return plain(record.path);
+  if (record.what.empty()) return plain_words(record.path);
   std::string text = record.what;
   if (text[0] >= 'a' && text[0] <= 'z') text[0] = static_cast<char>(text[0] - 'a' + 'A');
   return text;
@@ -122,12 +117,14 @@ Table table_of(const store::TableRecord& record, std::size_t most_rows) {
   const auto& first = record.columns.front();
   const std::size_t n = first.is_text ? first.text.size() : first.number.size();
   std::vector<Column> columns;
-  for (const auto& column : record.columns) columns.push_back({plain(column.name), column.what});
+  for (const auto& column : record.columns)
+    columns.push_back({plain_words(column.name), column.what});
   Table table(caption_of(record), columns);
   for (std::size_t i = 0; i < std::min(n, most_rows); ++i) {
     std::vector<Cell> cells;
     for (const auto& column : record.columns) {
-      cells.push_back(column.is_text ? column.text[i] : number(column.number[i], "%.4g"));
+      cells.push_back(column.is_text ? plain_value(column.text[i])
+                                     : number(column.number[i], "%.4g"));
     }
     table.row(cells);
   }
@@ -142,8 +139,7 @@ void add_result_tables(Page& page, const Stored& stored) {
     const std::string family = record.path.substr(0, record.path.find('/'));
     if (family != before) {
       if (!before.empty()) page.end_section();
-      std::string title = family;
-      for (char& c : title) c = c == '_' ? ' ' : c;
+      std::string title = plain_words(family);
       if (!title.empty() && title[0] >= 'a' && title[0] <= 'z')
         title[0] = static_cast<char>(title[0] - 'a' + 'A');
       page.begin_section(
@@ -175,7 +171,7 @@ void add_reliability(Page& page, const Stored& stored) {
   }
   std::vector<Column> columns{{"measure", ""}};
   for (const auto& column : store::reliability_columns())
-    columns.push_back({plain(column.name), column.what});
+    columns.push_back({plain_words(column.name), column.what});
   Table table("Reliability of each measure", columns);
   const auto& names = stored.cohort.header().measure;
   for (std::size_t m = 0; m < names.size(); ++m) {

@@ -1,5 +1,6 @@
 #include "pipeline/report/html.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -42,7 +43,7 @@ section{padding-top:1.6rem;scroll-margin-top:4.5rem}@media screen{section.long{c
 table{border-collapse:collapse;font-size:.83rem;font-variant-numeric:tabular-nums}
 caption{white-space:nowrap;text-align:left;font-weight:600;padding:.2rem 0;caption-side:top}
 th,td{padding:.25rem .55rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top;max-width:34rem;overflow-wrap:break-word}.wide td:first-child{white-space:nowrap;position:sticky;left:0;background:var(--back)}
-td.n{text-align:right;white-space:nowrap}td.t{min-width:15rem}tr[data-run] td.t{min-width:16rem}thead th{background:var(--band);vertical-align:bottom}
+td.n{text-align:right;white-space:nowrap}td.t{min-width:min(24rem,60vw)}tr[data-run] td.t{min-width:16rem}thead th{background:var(--band);vertical-align:bottom}
 th button{font:inherit;font-weight:600;background:none;border:0;padding:.2rem;margin:-.2rem;cursor:pointer;color:inherit;text-align:left}
 th[aria-sort=ascending] button::after{content:" \25B2"}th[aria-sort=descending] button::after{content:" \25BC"}
 tr.failed td:first-child{box-shadow:inset .3rem 0 #a40e26}tr.excluded td:first-child{box-shadow:inset .3rem 0 #b35900}tr.warning td:first-child{box-shadow:inset .3rem 0 #e0b400}
@@ -100,6 +101,11 @@ Json short_numbers(const std::vector<double>& values) {
   Json out = Json::array();
   for (const double value : values) out.push_back(short_number(value));
   return out;
+}
+
+std::string plain_words(std::string name) {
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
 }
 
 std::string inert_json(const Json& json) {

@@ -16,6 +16,9 @@ namespace boldmill::report {
 [[nodiscard]] double short_number(double value);
 [[nodiscard]] Json short_numbers(const std::vector<double>& values);
 
+// "calibration_slope" is a name for programs: with spaces.
+[[nodiscard]] std::string plain_words(std::string name);
+
 // JSON for a <script type="application/json">: ASCII, without < > &; NaN is null.
 [[nodiscard]] std::string inert_json(const Json& json);
 // For the href of a page in the same folder.

@@ -88,7 +88,7 @@ def main():
 
         with open(f"{reviewed}/index.html", encoding="utf-8") as file:
             page = file.read()
-        check("ana, ben (exclude), consensus" in page and "agreement of raters over runs" in page, "the page shows decisions and agreement")
+        check("ana, ben (exclude), consensus" in page and "Agreement of raters over runs" in page, "the page shows decisions and agreement")
     return 0
 
 
