@@ -4,10 +4,12 @@
 #include <filesystem>
 
 #include "pipeline/bids/text.hpp"
+#include "pipeline/cache/cache.hpp"
 #include "pipeline/cli/stage_command.hpp"
 #include "pipeline/graph/cohort.hpp"
 #include "pipeline/report/report.hpp"
 #include "stages/core/error.hpp"
+#include "stages/core/parallel.hpp"
 
 namespace boldmill::cli {
 namespace fs = std::filesystem;
@@ -37,6 +39,7 @@ int report_command(const ReportOptions& options) {
       options.out.empty() ? (is_folder ? source : source.parent_path()) : fs::path(options.out);
   if (out.empty()) out = ".";
   fs::create_directories(out);
+  for (const fs::path& folder : {out, out / "figures"}) cache::sweep_leftovers(folder);
   const fs::path file = is_folder ? source / "cohort.h5" : source;
   std::vector<fs::path> written;
   if (!is_folder && file.filename().string().starts_with("sub-")) {
@@ -65,7 +68,16 @@ void add_report_options(CLI::App& app, ReportOptions& options, std::function<int
       ->required()
       ->check(CLI::ExistingPath);
   app.add_option("--out", options.out, "folder to write to (default: where the source is)");
-  app.callback([&options, &action] { action = [&options] { return report_command(options); }; });
+  app.add_option("--nprocs", options.nprocs, "processes; 0 takes all cores")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  app.callback([&options, &action] {
+    action = [&options] {
+      int code = 0;
+      with_threads(options.nprocs, [&] { code = report_command(options); });
+      return code;
+    };
+  });
 }
 
 } // namespace boldmill::cli

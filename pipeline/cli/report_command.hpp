@@ -10,6 +10,7 @@ namespace boldmill::cli {
 struct ReportOptions {
   std::string source; // output folder, cohort file or shard
   std::string out;    // "": the folder itself, or that of the file
+  int nprocs = 0;     // 0: all cores
 };
 
 // Adds the arguments; `action` is set when the verb was given and returns the exit code.

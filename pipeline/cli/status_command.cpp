@@ -61,7 +61,7 @@ std::string finish_text(const schedule::Status& status) {
   }
   if (status.n_processes == 0) return "finish   no process is at work\n";
   if (!std::isfinite(status.remaining_s)) {
-    return "finish   not known before one has ended (" + std::to_string(status.n_processes) +
+    return "finish   not known before the next has ended (" + std::to_string(status.n_processes) +
            " at work)\n";
   }
   return "finish   about " + clock_time(status.remaining_s) + " (in " +

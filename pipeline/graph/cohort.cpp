@@ -6,6 +6,7 @@
 
 #include "pipeline/bids/fieldmap_estimator.hpp"
 #include "pipeline/bids/text.hpp"
+#include "pipeline/cache/cache.hpp"
 #include "pipeline/graph/cohort_biotypes.hpp"
 #include "pipeline/graph/cohort_chain.hpp"
 #include "pipeline/graph/cohort_connectivity.hpp"
@@ -208,6 +209,9 @@ CohortSummary make_cohort(const CohortRequest& request, const config::Config& co
   if (request.shards.empty()) {
     throw Error(ErrorKind::dataset, bids::display(request.out.filename().string()) +
                                         ": no shards, run the participant level first");
+  }
+  for (const fs::path& folder : {request.out, request.out / "tables", request.out / "figures"}) {
+    cache::sweep_leftovers(folder);
   }
   const fs::path part = request.out / ("cohort.h5" + part_suffix());
   CohortSummary summary;

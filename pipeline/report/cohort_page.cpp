@@ -54,7 +54,7 @@ std::vector<std::string> notes_of(const store::RunRecord& run) {
   std::vector<std::string> out;
   for (std::size_t begin = 0; begin < run.reason.size();) {
     const std::size_t end = std::min(run.reason.find("; ", begin), run.reason.size());
-    out.push_back(run.reason.substr(begin, end - begin));
+    if (end > begin) out.push_back(run.reason.substr(begin, end - begin));
     begin = end + 2;
   }
   return out;
@@ -131,6 +131,10 @@ void add_notes(Page& page, const Stored& stored) {
     table.row({std::to_string(kind.n), kind.example, link_to(stored, row, run)});
   }
   page.table(table);
+  if (order.size() > kMostNotes) {
+    page.paragraph("The first " + std::to_string(kMostNotes) + " of " +
+                   std::to_string(order.size()) + "; tables/runs.tsv has them all.");
+  }
 }
 
 } // namespace

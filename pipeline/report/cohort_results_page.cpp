@@ -55,11 +55,11 @@ void add_cohort_scores(Page& page, const Stored& stored) {
     const std::string& name = all_names[static_cast<std::size_t>(s)];
     const std::string meaning = stored.meaning("score", name);
     const auto n_missing = value.col(s).array().isNaN().count();
+    const std::string why = commonest_reason(stored.scores->reason, s);
     meanings.row({name, meaning,
-                  n_missing == 0 ? "nobody"
-                  : n_missing < value.rows()
-                      ? std::to_string(n_missing)
-                      : "everybody: " + commonest_reason(stored.scores->reason, s)});
+                  n_missing == 0             ? "nobody"
+                  : n_missing < value.rows() ? std::to_string(n_missing)
+                                             : "everybody" + (why.empty() ? "" : ": " + why)});
     if (n_missing == value.rows()) continue;
     shown.push_back(s);
     names.push_back(name);

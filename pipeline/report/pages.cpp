@@ -158,7 +158,8 @@ Files write_people_pages(const fs::path& out, std::vector<PageOfPerson>& people,
       ++begin;
     }
   };
-  in_processes({(people.size() + at_once - 1) / at_once, make, use}, n_processes, context);
+  const auto name = [&](std::size_t b) { return "pages from " + block(b).front().first; };
+  in_processes({(people.size() + at_once - 1) / at_once, make, use, name}, n_processes, context);
   return of_pages;
 }
 

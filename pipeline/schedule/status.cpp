@@ -101,7 +101,8 @@ Status read_status(const fs::path& out) {
     status.per_hour = 3600.0 * static_cast<double>(speed.n_made) / span;
     const double since_last = unix_now_s() - speed.last_s;
     const double whole = 3600.0 * static_cast<double>(n_left) / status.per_hour;
-    if (n_left > 0) status.remaining_s = std::max(0.0, whole - since_last);
+    // Longer without an end than all of it should have taken: nothing is known.
+    if (n_left > 0 && since_last < whole) status.remaining_s = whole - since_last;
   }
   const auto cohort = fs::last_write_time(out / "cohort.h5", code);
   status.has_cohort = !code;

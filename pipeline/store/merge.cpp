@@ -127,7 +127,8 @@ Shards read_shards(std::vector<fs::path> paths, const MergeOptions& options, con
     shards.path.push_back(paths[i]);
     context.advance();
   };
-  in_processes({paths.size(), read, copy}, n_processes_of(options, paths.size()), context);
+  const auto name = [&](std::size_t i) { return paths[i].filename().string(); };
+  in_processes({paths.size(), read, copy, name}, n_processes_of(options, paths.size()), context);
   shards.header.command = options.command;
   sort_by_row(shards);
   return shards;
@@ -201,8 +202,9 @@ void write_edges(std::vector<RowBuffer>& buffers, const Shards& shards,
       row += buffer.n_edges();
     }
   };
-  in_processes({shards.people.size(), read, write}, n_processes_of(options, shards.people.size()),
-               context);
+  const auto name = [&](std::size_t i) { return shards.path[i].filename().string(); };
+  in_processes({shards.people.size(), read, write, name},
+               n_processes_of(options, shards.people.size()), context);
 }
 
 void write_cohort(const File& file, const Shards& shards, const MergeOptions& options,

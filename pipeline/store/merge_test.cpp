@@ -212,6 +212,80 @@ TEST(Merge, OrderOfShardsDoesNotMatterAndBytesAreTheSame) {
   EXPECT_EQ(folder.bytes("a.part"), folder.bytes("b.part"));
 }
 
+// One value in place of a column of numbers, described as every column is.
+void shorten(hid_t file, const char* name) {
+  ASSERT_GE(H5Ldelete(file, name, H5P_DEFAULT), 0) << name;
+  const hsize_t one = 1;
+  const hid_t space = H5Screate_simple(1, &one, nullptr), scalar = H5Screate(H5S_SCALAR);
+  const hid_t dataset =
+      H5Dcreate2(file, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t text = H5Tcopy(H5T_C_S1);
+  H5Tset_size(text, H5T_VARIABLE);
+  H5Tset_cset(text, H5T_CSET_UTF8);
+  const hid_t attribute =
+      H5Acreate2(dataset, "description", text, scalar, H5P_DEFAULT, H5P_DEFAULT);
+  const char* words = "edited";
+  ASSERT_GE(H5Awrite(attribute, text, &words), 0);
+  H5Aclose(attribute);
+  H5Tclose(text);
+  H5Dclose(dataset);
+  H5Sclose(scalar);
+  H5Sclose(space);
+}
+
+// A cohort file that somebody edited: columns of other lengths, rows that are not there and groups
+// that hold themselves are refused when they are read.
+TEST(Results, WhatDoesNotFitInAnEditedFileIsAnInputError) {
+  const auto runs = [](const CohortReader& cohort) { (void)cohort.runs(); };
+  const auto tables = [](const CohortReader& cohort) { (void)cohort.result_tables(); };
+  const auto reliability = [](const CohortReader& cohort) { (void)cohort.reliability(); };
+  const auto row = [](hid_t file) {
+    const hid_t dataset = H5Dopen2(file, "/runs/row", H5P_DEFAULT);
+    const std::vector<int> values(64, 9999); // more than there are
+    ASSERT_GE(H5Dwrite(dataset, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), 0);
+    H5Dclose(dataset);
+  };
+  struct Case {
+    std::function<void(hid_t)> edit;
+    std::function<void(const CohortReader&)> read;
+    std::string named;
+  };
+  const std::vector<Case> cases{
+      {row, runs, "/runs/row"},
+      {[](hid_t file) { shorten(file, "/cohort/treatment/policies/value"); }, tables,
+       "/cohort/treatment/policies"},
+      {[](hid_t file) { shorten(file, "/cohort/reliability/icc"); }, reliability,
+       "/cohort/reliability/icc"},
+      {[](hid_t file) {
+         ASSERT_GE(H5Lcreate_hard(file, "/cohort/treatment", file, "/cohort/treatment/self",
+                                  H5P_DEFAULT, H5P_DEFAULT),
+                   0);
+       },
+       tables, "/cohort/treatment/self"}};
+  for (const Case& one : cases) {
+    const TestFolder folder;
+    const CohortHeader header = example::header();
+    const fs::path part = folder.path() / "cohort.part";
+    (void)merge_shards(write_shards(folder, 3), part, {"merge", {}}, {});
+    CohortResults results = example::results(3, header);
+    results.tables = {{"treatment/policies",
+                       "policy",
+                       "what they are worth",
+                       "",
+                       {{"name", "of the policy", true, {"a", "b", "c"}, {}},
+                        {"value", "of it", false, {}, {1.0, 2.0, 3.0}}}}};
+    write_cohort_results(part, results);
+    for (const Case& other : cases) other.read(CohortReader(part)); // whole, all are read
+    const hid_t file = H5Fopen(part.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    ASSERT_GE(file, 0);
+    one.edit(file);
+    H5Fclose(file);
+    const std::string message =
+        error_message([&] { one.read(CohortReader(part)); }, ErrorKind::input);
+    EXPECT_NE(message.find(one.named), std::string::npos) << message;
+  }
+}
+
 TEST(Merge, SeveralProcessesMakeTheSameBytesAndErrors) {
   const TestFolder folder;
   const auto shards = write_shards(folder, 9, {.regions = 30, .volumes = 300});

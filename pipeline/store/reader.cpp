@@ -167,6 +167,12 @@ RunTable CohortReader::runs() const {
   const std::vector<std::string> run_id = read_strings(file, "/runs/run_id");
   const std::size_t n = run_id.size();
   table.row = integers(file, "/runs/row", n);
+  for (const std::int32_t row : table.row) {
+    if (row < 0 || static_cast<std::size_t>(row) >= n_rows()) {
+      file.fail("/runs/row", "found row " + std::to_string(row) + ", expected one of " +
+                                 std::to_string(n_rows()));
+    }
+  }
   table.run.resize(n);
   for (std::size_t r = 0; r < n; ++r) table.run[r].run_id = run_id[r];
   for_each_run_field([&](const char* name, auto field, const char*, const char*) {

@@ -62,13 +62,16 @@ std::optional<ReliabilityRecord> CohortReader::reliability() const {
   ReliabilityRecord out;
   const std::size_t n = state_->header.measure.size();
   for (const ReliabilityColumn& column : reliability_columns()) {
-    const bool known = exists(file, base + column.name); // older files lack later columns
+    const std::string path = base + column.name;
+    const bool known = exists(file, path); // older files lack later columns
     if (column.is_text) {
-      out.texts[column.name] =
-          known ? read_strings(file, base + column.name) : std::vector<std::string>(n);
+      auto& own = out.texts[column.name];
+      own = known ? read_strings(file, path) : std::vector<std::string>(n);
+      expect_rows(file, path, own.size(), n);
     } else {
-      out.numbers[column.name] =
-          known ? read_doubles(file, base + column.name) : std::vector<double>(n, std::nan(""));
+      auto& own = out.numbers[column.name];
+      own = known ? read_doubles(file, path) : std::vector<double>(n, std::nan(""));
+      expect_rows(file, path, own.size(), n);
     }
   }
   out.reliable_change = read_matrix(file, base + "reliable_change");

@@ -31,19 +31,26 @@ TableRecord read_table(const File& file, const std::string& path) {
     } else {
       column.number = read_doubles(file, object);
     }
+    if (!table.columns.empty()) {
+      expect_rows(file, object, size_of(column), size_of(table.columns.front()));
+    }
     table.columns.push_back(std::move(column));
   }
   return table;
 }
 
 // Groups with the attribute `axis` are tables; others are looked into.
-void find_tables(const File& file, const std::string& path, std::vector<TableRecord>& out) {
+constexpr int kDeepest = 4; // groups below /cohort; a group may hold itself in an edited file
+void find_tables(const File& file, const std::string& path, std::vector<TableRecord>& out,
+                 int depth = 1) {
+  if (depth > kDeepest) file.fail(path, "found groups inside groups, expected tables");
   if (!exists(file, path)) return;
   if (has_attribute(file, path, "axis")) {
     out.push_back(read_table(file, path));
     return;
   }
-  for (const std::string& name : subgroups(file, path)) find_tables(file, path + "/" + name, out);
+  for (const std::string& name : subgroups(file, path))
+    find_tables(file, path + "/" + name, out, depth + 1);
 }
 
 } // namespace

@@ -16,11 +16,15 @@ struct ProcessWork {
   std::function<std::string(std::size_t)> make;
   // Takes what was made, here, in the order of the items; may work while children do.
   std::function<void(std::size_t, const std::string&)> use;
+  std::function<std::string(std::size_t)> name =
+      {}; // of an item, for the message when a child dies
 };
 
-// `n_processes` children share the items; with less than 2 everything is done here. What `use` sees
-// does not depend on it. Errors: what `make` or `use` throws, for the first item that fails;
-// interrupted; internal when a child ends without a word. No child outlives the call.
+// `n_processes` children share the items; with less than 2, or where they cannot be started (limits
+// of processes, files or memory), everything is done here. What `use` sees does not depend on it.
+// Errors: what `make` or `use` throws, for the first item that fails;
+// interrupted; internal, with the signal and the item, when a child is killed. No child outlives
+// the call.
 void in_processes(const ProcessWork& work, int n_processes, const Context& context);
 
 // As many as this thread may use cores, at most 16 (one process takes what they make); 1 for fewer

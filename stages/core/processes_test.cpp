@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,6 +81,8 @@ TEST(Processes, AChildThatIsKilledIsAnErrorAndAThrowingUseEndsAll) {
     FAIL() << "nothing was thrown";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::internal);
+    EXPECT_NE(std::string(error.what()).find("item 3 was killed by signal 9"), std::string::npos)
+        << error.what();
   }
   const auto refuses = [](std::size_t, const std::string&) {
     throw Error(ErrorKind::disk, "full");
@@ -89,6 +92,38 @@ TEST(Processes, AChildThatIsKilledIsAnErrorAndAThrowingUseEndsAll) {
     return std::string("x");
   };
   EXPECT_THROW(in_processes({9, sleeps, refuses}, 2, {}), Error);
+  EXPECT_FALSE(has_children());
+}
+
+TEST(Processes, WhereNoneCanBeStartedTheWorkIsDoneHere) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int next = ::dup(0); // the first that is free
+  ::close(next);
+  const rlimit few{static_cast<rlim_t>(next) + 3, before.rlim_max}; // one pipe and a half
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::string seen;
+  in_processes({5, [](std::size_t i) { return std::to_string(::getpid()) + std::to_string(i); },
+                [&](std::size_t, const std::string& made) { seen += made; }},
+               8, {});
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  std::string expected;
+  for (int i = 0; i < 5; ++i) expected += std::to_string(::getpid()) + std::to_string(i);
+  EXPECT_EQ(seen, expected);
+  EXPECT_FALSE(has_children());
+}
+
+TEST(Processes, WhatIsNoExceptionOfOursEndsTheChildAlone) {
+  const auto throws = [](std::size_t i) -> std::string {
+    if (i == 1) throw 7;
+    return "x";
+  };
+  try {
+    in_processes({3, throws, [](std::size_t, const std::string&) {}}, 2, {});
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("item 1 ended with code 1"), std::string::npos);
+  }
   EXPECT_FALSE(has_children());
 }
 
