@@ -22,7 +22,7 @@ namespace {
 
 constexpr int kPipeBytes = 1 << 20; // how far a child may be ahead
 constexpr int kPollMs = 200;        // between looks at whether to stop
-constexpr int kMost = 16;
+constexpr int kMost = 4;            // each holds some 60 MB of its own
 
 enum class Kind : std::uint32_t { made, error, failure };
 struct Head { // before the bytes of an item, or of the words of an error

@@ -27,8 +27,8 @@ struct ProcessWork {
 // the call.
 void in_processes(const ProcessWork& work, int n_processes, const Context& context);
 
-// As many as this thread may use cores, at most 16 (one process takes what they make); 1 for fewer
-// items than `worth_it`. To start a child takes some milliseconds.
+// As many as this thread may use cores, at most 4 (one process takes what they make, and each holds
+// memory); 1 for fewer items than `worth_it`. To start a child takes some milliseconds.
 [[nodiscard]] int processes_for(std::size_t n_items, std::size_t worth_it);
 
 } // namespace boldmill
