@@ -62,6 +62,7 @@ void add_validate(CLI::App& app, ValidateOptions& options, RunOptions& selection
       config::Config config = config::load(layers_of(selection));
       options.taxonomy = graph::load_taxonomy(config);
       options.rest_tasks = config.input.rest_tasks;
+      options.config = config;
       return run_validate(options, std::cout, process_context());
     };
   });

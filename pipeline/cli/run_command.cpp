@@ -8,6 +8,7 @@
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/cli/commands.hpp"
+#include "pipeline/cli/named_columns.hpp"
 #include "pipeline/cli/process.hpp"
 #include "pipeline/cli/progress.hpp"
 #include "pipeline/cli/stage_command.hpp"
@@ -17,6 +18,7 @@
 #include "pipeline/graph/cohort.hpp"
 #include "pipeline/graph/plan.hpp"
 #include "pipeline/schedule/run_study.hpp"
+#include "pipeline/store/reader.hpp"
 
 namespace boldmill::cli {
 namespace {
@@ -47,15 +49,38 @@ void refuse_if_nothing_runs(const graph::Study& study, const RunOptions& options
 }
 
 // The prediction would be `not_done` at the end; a slip of the pen should be seen at once.
-void warn_of_absent_targets(const graph::Study& study) {
-  std::vector<std::string> columns;
-  for (const std::string& name : study.index.participants.names()) columns.push_back(name);
-  for (const std::string& target : study.config.cohort.targets) {
-    if (std::find(columns.begin(), columns.end(), target) != columns.end()) continue;
-    const std::string near = config::nearest(target, columns);
-    std::fprintf(stderr, "warning: cohort.targets: %s is not a column of participants.tsv%s\n",
-                 bids::display(target).c_str(),
-                 near.empty() ? "" : (", did you mean " + bids::display(near) + "?").c_str());
+void warn_of_absent_columns(const graph::Study& study) {
+  const auto& names = study.index.participants.names();
+  for (const std::string& line : absent_columns(study.config, {names.begin(), names.end()})) {
+    std::fprintf(stderr, "warning: %s\n", line.c_str());
+  }
+}
+
+// Decisions on what is not here, and those of the cohort that stands here and are no longer given.
+void warn_of_review(const graph::Study& study, const RunOptions& options) {
+  constexpr std::size_t kMost = 5;
+  const bool is_part = !options.participant_label.empty() || !options.session_id.empty() ||
+                       !options.task_id.empty() || !options.shard.empty();
+  const auto& doubts = study.review_doubts;
+  for (std::size_t i = 0; i < doubts.size() && !is_part; ++i) {
+    if (i == kMost) {
+      std::fprintf(stderr, "warning: review: %zu more of this kind\n", doubts.size() - kMost);
+      break;
+    }
+    std::fprintf(stderr, "warning: %s\n", doubts[i].c_str());
+  }
+  const std::filesystem::path cohort = study.out / "cohort.h5";
+  std::error_code code;
+  if (study.config.files.contains("review") || !std::filesystem::exists(cohort, code)) return;
+  try {
+    std::size_t n = 0;
+    for (const auto& run : store::CohortReader(cohort).runs().run) n += !run.qc_decision.empty();
+    if (n == 0) return;
+    std::fprintf(stderr,
+                 "warning: the cohort in the output folder was made with decisions on %zu runs; "
+                 "without --path review=FILE they no longer hold\n",
+                 n);
+  } catch (const Error&) { // it will be made anew
   }
 }
 
@@ -217,7 +242,7 @@ int run_command(const RunOptions& options, const std::string& command) {
   const auto study = graph::open_study(request_of(options, command), options.dry_run, context);
   print_notes(study->index, options.verbosity);
   refuse_if_nothing_runs(*study, options);
-  warn_of_absent_targets(*study);
+  warn_of_absent_columns(*study);
   const std::filesystem::path own = study->out / ".boldmill";
   if (!options.dry_run) schedule::write_asked(own / "asked", study->asked); // status tells from now
   say_preparing(options);
@@ -226,6 +251,7 @@ int run_command(const RunOptions& options, const std::string& command) {
     if (options.verbosity > 0) std::fprintf(stderr, "note: %s\n", note.c_str());
   }
   if (!study->target.note.empty()) std::fprintf(stderr, "note: %s\n", study->target.note.c_str());
+  warn_of_review(*study, options);
   if (options.dry_run) {
     const graph::Plan plan =
         graph::make_plan(*study, options.level != "group", options.level != "participant");
@@ -248,6 +274,7 @@ int plan_command(const RunOptions& options, const std::string& format) {
   const Context context = process_context();
   const auto study = graph::open_study(request_of(options, ""), true, context);
   refuse_if_nothing_runs(*study, options);
+  warn_of_absent_columns(*study);
   if (format != "json" && format != "dot") say_preparing(options); // those are for programs
   graph::finish_study(*study, context);
   const graph::Plan plan =

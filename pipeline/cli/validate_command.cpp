@@ -9,6 +9,7 @@
 
 #include "pipeline/bids/text.hpp"
 #include "pipeline/bids/tsv.hpp"
+#include "pipeline/cli/named_columns.hpp"
 #include "pipeline/cli/validate_check.hpp"
 #include "pipeline/cli/validate_tasks.hpp"
 #include "stages/core/error.hpp"
@@ -86,6 +87,13 @@ Validation validate(const ValidateOptions& options, const Context& context) {
       check_sessions(validation.index, options.check_headers,
                      options.taxonomy ? event_counter(*options.taxonomy) : CountEvents(), context);
   collect(validation);
+  if (options.config) {
+    const auto& names = validation.index.participants.names();
+    for (std::string& line : absent_columns(*options.config, {names.begin(), names.end()})) {
+      validation.notes.push_back(
+          {Level::warning, "absent_column", "configuration", std::move(line)});
+    }
+  }
   if (!options.taxonomy) return validation;
   validation.definition = options.taxonomy->name;
   validation.tasks = map_tasks(validation.sessions, *options.taxonomy, options.rest_tasks);

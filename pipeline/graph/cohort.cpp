@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <limits>
+#include <set>
 
 #include "pipeline/bids/fieldmap_estimator.hpp"
 #include "pipeline/bids/text.hpp"
@@ -204,6 +206,26 @@ std::vector<fs::path> find_shards(const fs::path& out) {
 
 namespace {
 
+// Tables that an earlier cohort in this folder had and this one has not would be taken for its own.
+// Which ones were written stands in .boldmill/tables; other files in tables/ are left alone.
+void drop_stale_tables(const fs::path& out, const std::vector<fs::path>& written) {
+  const fs::path list = out / ".boldmill" / "tables";
+  std::set<std::string> now;
+  for (const fs::path& file : written) now.insert(file.filename().string());
+  std::ifstream before(list);
+  for (std::string name; std::getline(before, name);) {
+    const bool plain = !name.empty() && name.find('/') == name.npos && name[0] != '.';
+    if (!plain || now.contains(name)) continue;
+    std::error_code code;
+    fs::remove(out / "tables" / name, code);
+  }
+  std::string text;
+  for (const std::string& name : now) text += name + "\n";
+  std::error_code code;
+  fs::create_directories(list.parent_path(), code);
+  cache::write_file_atomically(list, text);
+}
+
 CohortSummary make_cohort(const CohortRequest& request, const config::Config& config,
                           const taxonomy::Taxonomy& taxonomy, const Context& context) {
   if (request.shards.empty()) {
@@ -256,7 +278,7 @@ CohortSummary make_cohort(const CohortRequest& request, const config::Config& co
   const report::ReportInfo info{BOLDMILL_VERSION, request.dataset_name, request.template_note,
                                 method_references(cohort)};
   report::write_derivative_files(request.out, cohort, info);
-  (void)report::write_tables(request.out, cohort);
+  drop_stale_tables(request.out, report::write_tables(request.out, cohort));
   (void)report::write_pages(request.out, cohort, info, context);
   return summary;
 }

@@ -223,7 +223,7 @@ void finish_study(Study& study, const Context& context) {
     identify_file("review", file->second);
     study.review = read_review(file->second.path);
     for (const std::string& note : unmatched(study.review, study.index)) {
-      study.target.notes.push_back(note);
+      study.review_doubts.push_back(note);
     }
   }
   study.header.config_json = config::to_json(study.config).dump();

@@ -96,6 +96,7 @@ struct Study {
   std::map<std::string, DerivedSource> derived;    // by run_id, see derived_run.hpp
   mutable GridRegions grid_regions;
   Review review;                          // of --path review=FILE
+  std::vector<std::string> review_doubts; // its rows that name nothing here
   std::vector<OutputSpace> output_spaces; // where images are written, see write_volumes
 
   [[nodiscard]] std::filesystem::path shard_path(const bids::ParticipantSession& session) const;

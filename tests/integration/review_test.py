@@ -89,6 +89,21 @@ def main():
         with open(f"{reviewed}/index.html", encoding="utf-8") as file:
             page = file.read()
         check("ana, ben (exclude), consensus" in page and "Agreement of raters over runs" in page, "the page shows decisions and agreement")
+
+        # A decision on what is not here, and decisions that are no longer given, are said; tables of the cohort before do not stay.
+        with open(table, "a", encoding="utf-8") as file:
+            file.write("sub-9_task-rest\texclude\tana\t2024-01-02\tnobody\n")
+        _, said = run(bids, reviewed, "group", "--progress", "none", *FAST, "--path", f"review={table}")
+        check("warning: review: sub-9_task-rest is not among the runs" in said, said)
+        with open(f"{reviewed}/.boldmill/tables", "a", encoding="utf-8") as file:
+            file.write("predictions_gone.tsv\n../index.html\n")
+        for name in ("predictions_gone.tsv", "mine.tsv"):
+            with open(f"{reviewed}/tables/{name}", "w", encoding="utf-8") as file:
+                file.write("a\n1\n")
+        _, said = run(bids, reviewed, "all", "--progress", "none", *FAST)
+        check("made with decisions on 3 runs; without --path review=FILE they no longer hold" in said, said)
+        check(not os.path.exists(f"{reviewed}/tables/predictions_gone.tsv") and os.path.exists(f"{reviewed}/tables/mine.tsv") and
+              os.path.exists(f"{reviewed}/tables/runs.tsv") and os.path.exists(f"{reviewed}/index.html"), str(os.listdir(f"{reviewed}/tables")))
     return 0
 
 
