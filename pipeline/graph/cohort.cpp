@@ -82,7 +82,8 @@ store::CohortResults analysed(const store::CohortReader& reader, const config::C
   add_norms(reader, comparable, config, results, context);
   add_biotypes(chain, config, taxonomy, results, context);
   add_published_chain(reader, chain, config, taxonomy, results, context);
-  add_predictions(reader, config, circuit_of_measures(taxonomy), results, context);
+  add_predictions(reader, predictor_measures(reader, comparable, taxonomy), config,
+                  circuit_of_measures(taxonomy), results, context);
   add_group_statistics(reader, comparable, config, results, context);
   add_treatment(reader, comparable, config, results, context);
   add_tangents(reader, config, results, context);
@@ -102,7 +103,10 @@ store::CohortResults scored_by(const store::ModelRecord& model, const store::Coh
   ComparableMeasures scored = comparable;
   harmonise_by(model, reader, scored);
   add_scores(reader, scored, config, taxonomy, results, &model.reference);
-  for (store::TableRecord& table : apply_model(model, reader)) {
+  for (store::TableRecord& table :
+       apply_model(model, reader,
+                   model.reference.source.empty() ? reader.measures().table.value
+                                                  : comparable.measures.table.value)) {
     results.tables.push_back(std::move(table));
   }
   if (const auto* norms = find_group(model.learned, "norms")) {

@@ -151,6 +151,17 @@ ComparableMeasures comparable_measures(const store::CohortReader& reader,
   return out;
 }
 
+Eigen::MatrixXd predictor_measures(const store::CohortReader& reader,
+                                   const ComparableMeasures& comparable,
+                                   const taxonomy::Taxonomy& taxonomy) {
+  if (!comparable.source.empty()) return comparable.measures.table.value;
+  store::MeasuresTable measures = reader.measures();
+  const std::vector<std::uint8_t> everybody(measures.source.size(), 1);
+  const std::string source = reference_source(reader.participants(), everybody, measures.source);
+  if (!source.empty()) hide_other_sources(taxonomy, source, measures);
+  return measures.table.value;
+}
+
 namespace {
 
 // What the names of scores, features and measures stand for, for whoever opens the file alone.

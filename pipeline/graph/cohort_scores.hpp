@@ -19,6 +19,12 @@ comparable_measures(const store::CohortReader& reader, const config::Config& con
                     const taxonomy::Taxonomy& taxonomy,
                     const store::ReferenceRecord* frozen = nullptr);
 
+// What a prediction starts from: the comparable measures, of one source of task-free measures like
+// the scores; where nobody is healthy, of the source that most people have.
+[[nodiscard]] Eigen::MatrixXd predictor_measures(const store::CohortReader& reader,
+                                                 const ComparableMeasures& comparable,
+                                                 const taxonomy::Taxonomy& taxonomy);
+
 // Task-free measures of resting runs and of task residuals are not the same thing: the reference
 // has one source, that of most healthy people (of as many, rest), and a row of another source lacks
 // the features of its task-free measures, with that reason.

@@ -88,6 +88,27 @@ TEST_F(CohortScores, TaskFreeMeasuresOfAnotherSourceAreNotCompared) {
   EXPECT_EQ(made.scores.reason[5][1], "");
 }
 
+// A model must not learn from one source and be asked about another.
+TEST_F(CohortScores, PredictionsStartFromOneSourceToo) {
+  const auto hidden = [this] {
+    Eigen::MatrixXd measures;
+    (void)made_by([&](const auto& reader, const auto& comparable, auto&) {
+      measures = predictor_measures(reader, comparable, small_definition());
+    });
+    std::vector<int> rows; // without the edge
+    for (Eigen::Index row = 0; row < measures.rows(); ++row) {
+      if (std::isnan(measures(row, 0))) rows.push_back(static_cast<int>(row));
+      EXPECT_FALSE(std::isnan(measures(row, 1))) << "activations have no such source";
+    }
+    return rows;
+  };
+  EXPECT_EQ(hidden(), (std::vector<int>{3, 5}));
+  for (auto& person : people_) person.columns["group"] = "patient"; // nobody is healthy
+  EXPECT_EQ(hidden(), (std::vector<int>{3, 5})) << "most people have rest";
+  for (int p : {0, 1, 2}) people_[static_cast<std::size_t>(p)].source = "residual";
+  EXPECT_EQ(hidden(), (std::vector<int>{4, 6})) << "most people have residuals";
+}
+
 TEST_F(CohortScores, WithAsManyControlsOfEitherSourceRestIsTheReference) {
   people_[2].source = "residual";
   config_.scores.min_reference = 2;

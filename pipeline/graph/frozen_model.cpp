@@ -243,9 +243,9 @@ void check_model(const store::ModelRecord& model, const std::string& model_name,
 }
 
 std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
-                                            const store::CohortReader& reader) {
+                                            const store::CohortReader& reader,
+                                            const Eigen::MatrixXd& measures) {
   std::vector<store::TableRecord> tables;
-  const Eigen::MatrixXd measures = reader.measures().table.value;
   const store::ParticipantsTable people = reader.participants();
   const std::size_t n = people.participant_id.size();
   for (std::size_t index = 0; index < model.predictions.size(); ++index) {

@@ -34,9 +34,11 @@ void check_model(const store::ModelRecord& model, const std::string& model_name,
                  const std::string& taxonomy_sha256, const std::vector<std::string>& measures);
 
 // Tables scored/<target> over the rows: prediction or probability, interval or set, margin, and
-// where the model abstains why; whether site and scanner were in the training cohort.
+// where the model abstains why; from `measures` (N x measures) of the people; whether site and
+// scanner were in the training cohort.
 [[nodiscard]] std::vector<store::TableRecord> apply_model(const store::ModelRecord& model,
-                                                          const store::CohortReader& reader);
+                                                          const store::CohortReader& reader,
+                                                          const Eigen::MatrixXd& measures);
 
 // Of every site and scanner column the values that the training cohort did not have.
 [[nodiscard]] std::vector<std::string> new_places(const store::ModelRecord& model,

@@ -50,7 +50,7 @@ protected:
     const store::CohortReader reader(file_);
     const auto comparable = comparable_measures(reader, config_, measures());
     add_scores(reader, comparable, config_, measures(), learned_);
-    add_predictions(reader, config_, {}, learned_, {});
+    add_predictions(reader, reader.measures().table.value, config_, {}, learned_, {});
     model_ = model_of(reader, config_, learned_);
   }
 

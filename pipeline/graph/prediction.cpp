@@ -64,12 +64,12 @@ Eigen::MatrixXd one_hot(const std::vector<int>& number, std::size_t n_levels) {
 
 class Predictor {
 public:
-  Predictor(const store::CohortReader& reader, const config::Config& config,
+  Predictor(const store::CohortReader& reader, const Eigen::MatrixXd& measures,
+            const config::Config& config,
             const std::map<std::string, std::string>& circuit_of_measure, const Context& context)
       : config_(config), context_(context), people_(reader.participants()),
         header_(reader.header()), runs_(reader.runs()) {
-    const store::MeasuresTable measures = reader.measures();
-    inputs_.rows.x = measures.table.value;
+    inputs_.rows.x = measures;
     inputs_.rows.names = header_.measure;
     inputs_.rows.is_reference = control_rows(people_, config);
     inputs_.feature_group = circuit_of_measure;
@@ -318,14 +318,15 @@ std::map<std::string, std::string> circuit_of_measures(const taxonomy::Taxonomy&
   return out;
 }
 
-void add_predictions(const store::CohortReader& reader, const config::Config& config,
+void add_predictions(const store::CohortReader& reader, const Eigen::MatrixXd& measures,
+                     const config::Config& config,
                      const std::map<std::string, std::string>& circuit_of_measure,
                      store::CohortResults& results, const Context& context) {
   if (config.cohort.targets.empty()) {
     results.not_done.push_back({"predictions", "no target column is named (cohort.targets)"});
     return;
   }
-  Predictor predictor(reader, config, circuit_of_measure, context);
+  Predictor predictor(reader, measures, config, circuit_of_measure, context);
   for (const std::string& target : config.cohort.targets) predictor.predict(target, results);
 }
 

@@ -23,9 +23,10 @@ namespace boldmill::graph {
 circuit_of_measures(const taxonomy::Taxonomy& taxonomy);
 
 // One entry per configured target: a prediction, or the reason why there is none. Starts from raw
-// measures; imputation and standardisation are refitted in every fold. Contributions are summed
-// over the measures of a circuit.
-void add_predictions(const store::CohortReader& reader, const config::Config& config,
+// `measures` (N x measures, see predictor_measures); imputation and standardisation are refitted in
+// every fold. Contributions are summed over the measures of a circuit.
+void add_predictions(const store::CohortReader& reader, const Eigen::MatrixXd& measures,
+                     const config::Config& config,
                      const std::map<std::string, std::string>& circuit_of_measure,
                      store::CohortResults& results, const Context& context);
 

@@ -40,7 +40,8 @@ store::CohortResults predicted(const std::string& target) {
   config.prediction.alphas = {0.0};
   config.prediction.n_lambdas = 4;
   store::CohortResults results;
-  add_predictions(store::CohortReader(cohort), config, {}, results, {});
+  const store::CohortReader reader(cohort);
+  add_predictions(reader, reader.measures().table.value, config, {}, results, {});
   return results;
 }
 
