@@ -61,8 +61,7 @@ void add_validate(CLI::App& app, ValidateOptions& options, RunOptions& selection
     action = [&] {
       config::Config config = config::load(layers_of(selection));
       options.taxonomy = graph::load_taxonomy(config);
-      options.rest_tasks = config.input.rest_tasks;
-      options.config = config;
+      options.config = std::move(config);
       return run_validate(options, std::cout, process_context());
     };
   });

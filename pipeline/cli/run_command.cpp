@@ -49,35 +49,41 @@ void refuse_if_nothing_runs(const graph::Study& study, const RunOptions& options
 }
 
 // The prediction would be `not_done` at the end; a slip of the pen should be seen at once.
+void say_preparing(const RunOptions& options) {
+  if (options.progress == "none" || options.progress == "json") return;
+  std::fputs("preparing the template and its regions\n", stderr);
+}
+
 void warn_of_absent_columns(const graph::Study& study) {
-  const auto& names = study.index.participants.names();
-  for (const std::string& line : absent_columns(study.config, {names.begin(), names.end()})) {
+  for (const auto& line : absent_columns(study.config, study.index.participants.names())) {
     std::fprintf(stderr, "warning: %s\n", line.c_str());
   }
 }
 
-// Decisions on what is not here, and those of the cohort that stands here and are no longer given.
-void warn_of_review(const graph::Study& study, const RunOptions& options) {
+// Rows of the review that name nothing here.
+void warn_of_doubts(const std::vector<std::string>& doubts) {
   constexpr std::size_t kMost = 5;
-  const bool is_part = !options.participant_label.empty() || !options.session_id.empty() ||
-                       !options.task_id.empty() || !options.shard.empty();
-  const auto& doubts = study.review_doubts;
-  for (std::size_t i = 0; i < doubts.size() && !is_part; ++i) {
-    if (i == kMost) {
-      std::fprintf(stderr, "warning: review: %zu more of this kind\n", doubts.size() - kMost);
-      break;
-    }
+  for (std::size_t i = 0; i < std::min(kMost, doubts.size()); ++i) {
     std::fprintf(stderr, "warning: %s\n", doubts[i].c_str());
   }
+  if (doubts.size() > kMost) {
+    std::fprintf(stderr, "warning: review: %zu more of this kind\n", doubts.size() - kMost);
+  }
+}
+
+// Decisions that the cohort in the output folder was made with and that are no longer given. Reads
+// the whole file for its seal, so only where the cohort is made anew.
+void warn_of_lost_review(const graph::Study& study) {
   const std::filesystem::path cohort = study.out / "cohort.h5";
   std::error_code code;
   if (study.config.files.contains("review") || !std::filesystem::exists(cohort, code)) return;
   try {
-    std::size_t n = 0;
-    for (const auto& run : store::CohortReader(cohort).runs().run) n += !run.qc_decision.empty();
+    const auto runs = store::CohortReader(cohort).runs().run;
+    const auto n = std::count_if(runs.begin(), runs.end(),
+                                 [](const auto& run) { return !run.qc_decision.empty(); });
     if (n == 0) return;
     std::fprintf(stderr,
-                 "warning: the cohort in the output folder was made with decisions on %zu runs; "
+                 "warning: the cohort in the output folder was made with decisions on %td runs; "
                  "without --path review=FILE they no longer hold\n",
                  n);
   } catch (const Error&) { // it will be made anew
@@ -227,15 +233,6 @@ bool print_left_out(const graph::CohortSummary& summary) {
   return summary.left_out.empty();
 }
 
-namespace {
-
-void say_preparing(const RunOptions& options) {
-  if (options.progress == "none" || options.progress == "json") return;
-  std::fputs("preparing the template and its regions\n", stderr);
-}
-
-} // namespace
-
 int run_command(const RunOptions& options, const std::string& command) {
   const Context context = process_context();
   const double begun = graph::wall_s();
@@ -251,7 +248,10 @@ int run_command(const RunOptions& options, const std::string& command) {
     if (options.verbosity > 0) std::fprintf(stderr, "note: %s\n", note.c_str());
   }
   if (!study->target.note.empty()) std::fprintf(stderr, "note: %s\n", study->target.note.c_str());
-  warn_of_review(*study, options);
+  const bool is_part = !options.participant_label.empty() || !options.session_id.empty() ||
+                       !options.task_id.empty() || !options.shard.empty();
+  if (!is_part) warn_of_doubts(study->review_doubts);
+  if (options.level != "participant" && options.shard.empty()) warn_of_lost_review(*study);
   if (options.dry_run) {
     const graph::Plan plan =
         graph::make_plan(*study, options.level != "group", options.level != "participant");

@@ -87,16 +87,13 @@ Validation validate(const ValidateOptions& options, const Context& context) {
       check_sessions(validation.index, options.check_headers,
                      options.taxonomy ? event_counter(*options.taxonomy) : CountEvents(), context);
   collect(validation);
-  if (options.config) {
-    const auto& names = validation.index.participants.names();
-    for (std::string& line : absent_columns(*options.config, {names.begin(), names.end()})) {
-      validation.notes.push_back(
-          {Level::warning, "absent_column", "configuration", std::move(line)});
-    }
+  for (auto& line : absent_columns(options.config, validation.index.participants.names())) {
+    validation.notes.push_back({Level::warning, "absent_column", "configuration", std::move(line)});
   }
   if (!options.taxonomy) return validation;
   validation.definition = options.taxonomy->name;
-  validation.tasks = map_tasks(validation.sessions, *options.taxonomy, options.rest_tasks);
+  validation.tasks =
+      map_tasks(validation.sessions, *options.taxonomy, options.config.input.rest_tasks);
   for (const TaskMapping& task : validation.tasks->tasks) {
     for (const std::string& problem : task.problems) {
       validation.notes.push_back({Level::warning, "circuit_tasks", "events", problem});

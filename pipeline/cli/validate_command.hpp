@@ -19,8 +19,7 @@ struct ValidateOptions {
   std::filesystem::path bids_filter_file; // "" for none; read into index.selection.filter
   // What the dataset's tasks are held against; none: not said.
   std::optional<taxonomy::Taxonomy> taxonomy;
-  std::vector<std::string> rest_tasks;  // labels of its task-free runs
-  std::optional<config::Config> config; // whose named columns are looked for
+  config::Config config; // its task-free runs, and the columns that it names
   bool json = false;
   bool verbose = false;      // every run, not only the problems
   bool check_headers = true; // also open every image and read its header

@@ -170,8 +170,8 @@ void add_first_looks(Page& page, const Stored& stored) {
   page.begin_section(
       "first", "Look here first",
       "Runs that failed, were excluded or have a warning, and runs with numbers far out on the bad "
-      "side among "
-      "the runs of their task (beyond Tukey's fence: 1.5 times the interquartile range).");
+      "side among the runs of their task (beyond Tukey's fence: 1.5 times the interquartile "
+      "range).");
   std::vector<std::pair<int, std::size_t>> order;
   for (std::size_t i = 0; i < stored.runs.run.size(); ++i) {
     const auto& run = stored.runs.run[i];
@@ -179,12 +179,6 @@ void add_first_looks(Page& page, const Stored& stored) {
     if (own > 1) order.emplace_back(-own, i);
   }
   std::sort(order.begin(), order.end());
-  if (order.empty()) {
-    page.paragraph("No run failed, was excluded or lies far out.");
-    add_notes(page, stored);
-    page.end_section();
-    return;
-  }
   Table table("Runs to look at, worst first", {{"run", "leads to the participant's page"},
                                                {"status", "", true},
                                                {"far out", "numbers beyond the fence"},
@@ -197,7 +191,11 @@ void add_first_looks(Page& page, const Stored& stored) {
         {link_to(stored, row, run), run.status, names_of(stored.outlying(run), run), told(run)},
         run.status);
   }
-  page.table(table);
+  if (order.empty()) {
+    page.paragraph("No run failed, was excluded, has a warning or lies far out.");
+  } else {
+    page.table(table);
+  }
   if (order.size() > kMostFirstLooks) {
     page.paragraph("The first " + std::to_string(kMostFirstLooks) + " of " +
                    std::to_string(order.size()) + "; the table of runs has them all.");

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "pipeline/cache/archive.hpp"
 #include "pipeline/report/viewer.hpp"
 #include "pipeline/report/web_bundle.hpp"
 #include "stages/core/processes.hpp"
@@ -57,9 +58,9 @@ std::shared_ptr<const store::ShardPictures> pictures_of(const fs::path& shard) {
 }
 
 // The page of a person and what its viewer loads; returns the files, the page last.
-std::vector<fs::path> write_person_page(const fs::path& out, const std::string& page,
-                                        std::vector<Session> sessions) {
-  std::vector<fs::path> written;
+std::vector<std::string> write_person_page(const fs::path& out, const std::string& page,
+                                           std::vector<Session> sessions) {
+  std::vector<std::string> written;
   for (Session& session : sessions) session.pictures = pictures_of(session.shard);
   const std::string script = volumes_script(sessions);
   const std::string file = script.empty() ? "" : volumes_file(page);
@@ -73,7 +74,7 @@ std::vector<fs::path> write_person_page(const fs::path& out, const std::string& 
   return written;
 }
 
-using Files = std::vector<std::vector<fs::path>>; // of each page, itself last
+using Files = std::vector<std::vector<std::string>>; // of each page, itself last
 using PageOfPerson = std::pair<std::string, std::vector<Session>>;
 
 // Once for all pages that have a viewer: those with a file before their own.
@@ -142,21 +143,16 @@ Files write_people_pages(const fs::path& out, std::vector<PageOfPerson>& people,
   };
   Files of_pages;
   const auto make = [&](std::size_t b) {
-    std::string text; // a line a page, its files apart by tabs: no name holds either
-    for (const auto& files : write_block(out, block(b))) {
-      for (const fs::path& file : files) text += file.string() + "\t";
-      text += "\n";
-    }
-    return text;
+    Files files = write_block(out, block(b));
+    cache::Archive bytes;
+    bytes(files);
+    return bytes.bytes();
   };
-  const auto use = [&](std::size_t, const std::string& text) {
-    for (std::size_t begin = 0; begin < text.size();) {
-      auto& files = of_pages.emplace_back();
-      for (; text[begin] != '\n'; begin = text.find('\t', begin) + 1) {
-        files.emplace_back(text.substr(begin, text.find('\t', begin) - begin));
-      }
-      ++begin;
-    }
+  const auto use = [&](std::size_t, const std::string& bytes) {
+    Files files;
+    cache::Archive archive(bytes);
+    archive(files);
+    of_pages.insert(of_pages.end(), files.begin(), files.end());
   };
   const auto name = [&](std::size_t b) { return "pages from " + block(b).front().first; };
   in_processes({(people.size() + at_once - 1) / at_once, make, use, name}, n_processes, context);

@@ -320,11 +320,15 @@ TEST(Quality, OneBadRunAmongManyIsFarOutAndComesFirst) {
   EXPECT_EQ(count(html, "tSNR 4.0"), 2U) << "its two runs and no other";
 }
 
-TEST(CohortPage, NotesOfAllRunsAreCountedOnceWithoutTheirNumbers) {
-  const store::TestFolder folder;
-  const store::CohortReader cohort(example_cohort(folder, 6));
-  const ReportInfo info{"0.1.0", "", "", {}};
-  Stored stored(cohort, info);
+class SixPeople : public testing::Test {
+protected:
+  store::TestFolder folder;
+  store::CohortReader cohort{example_cohort(folder, 6)};
+  ReportInfo info{"0.1.0", "", "", {}};
+  Stored stored{cohort, info};
+};
+
+TEST_F(SixPeople, NotesOfAllRunsAreCountedOnceWithoutTheirNumbers) {
   ASSERT_GE(stored.runs.run.size(), 4U);
   for (auto& run : stored.runs.run) run.status = "ok", run.reason = "";
   for (std::size_t i = 0; i < 3; ++i) {
@@ -344,11 +348,7 @@ TEST(CohortPage, NotesOfAllRunsAreCountedOnceWithoutTheirNumbers) {
   EXPECT_EQ(count(runs.document("", "", ""), "<td>2 notes</td>"), 3U);
 }
 
-TEST(CohortPage, ScoresThatNobodyHasAreNamedWithTheirReasonAndNotDrawn) {
-  const store::TestFolder folder;
-  const store::CohortReader cohort(example_cohort(folder, 6));
-  const ReportInfo info{"0.1.0", "", "", {}};
-  Stored stored(cohort, info);
+TEST_F(SixPeople, ScoresThatNobodyHasAreNamedWithTheirReasonAndNotDrawn) {
   ASSERT_TRUE(stored.scores && stored.scores->value.cols() >= 2);
   const std::string name = cohort.header().score[1];
   stored.scores->value.col(1).setConstant(NAN);
@@ -366,11 +366,7 @@ TEST(CohortPage, ScoresThatNobodyHasAreNamedWithTheirReasonAndNotDrawn) {
   EXPECT_EQ(count(html, name), 1U) << "not in the chart either";
 }
 
-TEST(ParticipantPage, WideStandardErrorsAreMarked) {
-  const store::TestFolder folder;
-  const store::CohortReader cohort(example_cohort(folder, 6));
-  const ReportInfo info{"0.1.0", "", "", {}};
-  Stored stored(cohort, info);
+TEST_F(SixPeople, WideStandardErrorsAreMarked) {
   ASSERT_TRUE(stored.scores && stored.scores->se.cols() >= 2);
   stored.scores->value.row(0).setConstant(0.2);
   stored.scores->se.row(0).setConstant(0.3);

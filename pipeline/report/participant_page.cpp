@@ -142,6 +142,25 @@ void add_contributions(Page& page, const store::PredictionRecord& record, std::s
              {{"unit", unit}, {"bars", bars}}, &table);
 }
 
+// Features that others of the cohort have and this session has not.
+void say_what_was_filled_in(Page& page, const Session& session) {
+  const Stored& stored = *session.stored;
+  const auto row = static_cast<Eigen::Index>(session.row);
+  if (!stored.features || row >= stored.features->value.rows()) return;
+  int n_missing = 0, n_known = 0;
+  for (const auto& column : stored.features->value.colwise()) {
+    if (column.array().isNaN().all()) continue;
+    ++n_known;
+    n_missing += std::isnan(column[row]) ? 1 : 0;
+  }
+  if (n_missing == 0) return;
+  page.paragraph(std::to_string(n_missing) + " of the " + std::to_string(n_known) +
+                     " features that this cohort has are missing here (see the circuit profile): "
+                     "the model took likely values in their place, and what it adds for those "
+                     "circuits is not of this scan.",
+                 "error");
+}
+
 } // namespace
 
 void add_own_predictions(Page& page, const Session& session) {
@@ -187,22 +206,7 @@ void add_own_predictions(Page& page, const Session& session) {
                                    : "research only, with its interval"});
   }
   page.table(table);
-  if (stored.features && row < static_cast<std::size_t>(stored.features->value.rows())) {
-    const Eigen::MatrixXd& z = stored.features->value;
-    int n_missing = 0, n_known = 0;
-    for (Eigen::Index f = 0; f < z.cols(); ++f) {
-      if (z.col(f).array().isNaN().all()) continue;
-      ++n_known;
-      n_missing += std::isnan(z(static_cast<Eigen::Index>(row), f)) ? 1 : 0;
-    }
-    if (n_missing > 0) {
-      page.paragraph(std::to_string(n_missing) + " of the " + std::to_string(n_known) +
-                         " features that this cohort has are missing here (see the circuit "
-                         "profile): the model took likely values in their place, and what it adds "
-                         "for those circuits is not of this scan.",
-                     "error");
-    }
-  }
+  say_what_was_filled_in(page, session);
   for (const auto& record : stored.predictions) add_contributions(page, record, row);
   page.paragraph("How well each model does, beside its baselines, stands on the cohort page.",
                  "lead");

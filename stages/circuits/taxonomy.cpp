@@ -6,6 +6,7 @@
 #include <set>
 
 #include "stages/core/error.hpp"
+#include "stages/core/joined.hpp"
 #include "stages/core/pattern.hpp"
 
 namespace boldmill::taxonomy {
@@ -178,12 +179,6 @@ std::vector<std::string> score_names(const Taxonomy& taxonomy) {
 
 namespace {
 
-std::string list_of(const std::vector<std::string>& names) {
-  std::string out;
-  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
-  return out;
-}
-
 // "left amygdala (negative affect)"; the code for a region without a name.
 std::string region_in_words(const Taxonomy& taxonomy, const std::string& code) {
   for (const Region& region : taxonomy.regions) {
@@ -220,13 +215,13 @@ std::string in_words(const Taxonomy& taxonomy, const Measure& measure) {
 }
 
 std::string in_words(const Taxonomy& taxonomy, const Feature& feature) {
-  if (feature.members.size() > 1) return "mean of " + list_of(feature.members);
+  if (feature.members.size() > 1) return "mean of " + joined(feature.members, ", ");
   for (const Measure& measure : taxonomy.measures) {
     if (!feature.members.empty() && measure.code == feature.members.front()) {
       return in_words(taxonomy, measure);
     }
   }
-  return list_of(feature.members);
+  return joined(feature.members, ", ");
 }
 
 std::string in_words(const Score& score) {
@@ -237,7 +232,7 @@ std::string in_words(const Score& score) {
     std::snprintf(weight, sizeof weight, "%g * ", score.orientation[i]);
     members[i] = weight + members[i];
   }
-  return score.circuit + ", " + score.kind + ": mean of " + list_of(members);
+  return score.circuit + ", " + score.kind + ": mean of " + joined(members, ", ");
 }
 
 std::vector<Region> distinct_regions(const Taxonomy& taxonomy) {
